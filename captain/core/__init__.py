@@ -1,0 +1,1 @@
+"""The vocabulary of Captain: every noun once, without input or output."""

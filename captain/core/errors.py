@@ -1,0 +1,122 @@
+"""Every error Captain raises on purpose.
+
+    CaptainError
+    ├── UsageError                  called wrongly; nothing has happened yet
+    ├── ModelError                  a model call failed
+    │   ├── AuthenticationError
+    │   ├── RateLimitError
+    │   ├── ModelTimeoutError
+    │   ├── StreamInterruptedError
+    │   ├── RequestRejectedError
+    │   │   └── ContextOverflowError
+    │   ├── BadResponseError
+    │   └── ScriptError             a scripted model ran out, or was asked something else
+    ├── GitError                    git refused
+    ├── WorkspaceError              a workspace or what it hands back is not usable
+    ├── SandboxError
+    ├── BudgetExceededError         a limit would be passed by the next call
+    ├── JournalError
+    └── ToolError                   told to the model as the tool's result
+
+`str(error)` is one sentence that says what is wrong; `hint` says what to do about it. Results that are
+to be expected (a failing command, a finding, a refusal) are data and never errors.
+"""
+
+from __future__ import annotations
+
+
+class CaptainError(Exception):
+    """`hint` is a sentence that says what to do, or empty."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(CaptainError):
+    """Captain was called wrongly; raised before anything has happened."""
+
+
+class ModelError(CaptainError):
+    """A model call failed. `retry_after_s` is what the provider asked for, in seconds."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str,
+        hint: str = "",
+        request_id: str | None = None,
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.model = model
+        self.request_id = request_id
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+
+
+class AuthenticationError(ModelError):
+    """The key is missing, wrong, or not allowed to use this model."""
+
+
+class RateLimitError(ModelError):
+    """The provider asked for fewer calls."""
+
+
+class ModelTimeoutError(ModelError):
+    """Nothing arrived in time."""
+
+
+class StreamInterruptedError(ModelError):
+    """The answer broke off; no part of it is used."""
+
+
+class RequestRejectedError(ModelError):
+    """The provider refuses this request; repeating it does not help."""
+
+
+class ContextOverflowError(RequestRejectedError):
+    """The conversation is longer than the model takes."""
+
+
+class BadResponseError(ModelError):
+    """The answer is not what the interface promises."""
+
+
+class ScriptError(ModelError):
+    """A scripted model has no reply left, or was asked something its script does not expect."""
+
+
+class GitError(CaptainError):
+    """A git command failed. `argv` and `stderr` are what ran and what git said."""
+
+    def __init__(self, message: str, *, argv: tuple[str, ...], stderr: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.argv = argv
+        self.stderr = stderr
+
+
+class WorkspaceError(CaptainError):
+    """A workspace cannot be made, or what it hands back was refused."""
+
+
+class SandboxError(CaptainError):
+    """A box cannot be opened or is gone."""
+
+
+class BudgetExceededError(CaptainError):
+    """`limit` names the field of the `Budget` that the next call would pass."""
+
+    def __init__(self, message: str, *, limit: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.limit = limit
+
+
+class JournalError(CaptainError):
+    """The record of a run cannot be read or written, or does not fit what is asked of it."""
+
+
+class ToolError(CaptainError):
+    """A tool's own failure; its sentence is what the model is told."""

@@ -1,0 +1,256 @@
+"""Everything that can happen in a run, as a closed union of short values.
+
+The journal stores these, and the live view, the report and any host product are readings of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, TypeAlias, get_args
+
+from captain.core.findings import Finding, Verdict
+from captain.core.tasks import CheckResult, FollowUp, Plan, TaskState, Triage
+from captain.core.usage import Usage
+
+Role: TypeAlias = Literal["captain", "build", "review", "advisor"]
+RunStatus: TypeAlias = Literal["succeeded", "answered", "declined", "needs_human", "failed", "budget", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOpened:
+    """`base` is a commit id; `branch` the user's branch, None for a detached head."""
+
+    run: str
+    request: str
+    repository: str
+    base: str
+    branch: str | None
+    crew: tuple[tuple[Role, str], ...]
+    sandbox: str
+    memory: tuple[str, ...] = ()
+    kind: Literal["run_opened"] = "run_opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something a person should know, in one sentence."""
+
+    text: str
+    kind: Literal["noticed"] = "noticed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReproductionRan:
+    """`seen_to_fail` is what the library saw on `commit`, whatever an agent says."""
+
+    diagnosis: str
+    command: str
+    commit: str
+    exit_code: int | None
+    seen_to_fail: bool
+    output: str
+    kind: Literal["reproduction_ran"] = "reproduction_ran"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A proposal of the Captain's that did not meet the rules, and why."""
+
+    what: Literal["triage", "plan"]
+    problems: tuple[str, ...]
+    kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triaged:
+    triage: Triage
+    kind: Literal["triaged"] = "triaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanAdopted:
+    plan: Plan
+    kind: Literal["plan_adopted"] = "plan_adopted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskChanged:
+    task: str
+    state: TaskState
+    reason: str = ""
+    kind: Literal["task_changed"] = "task_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStarted:
+    agent: str
+    role: Role
+    model: str
+    task: str | None = None
+    kind: Literal["agent_started"] = "agent_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentEnded:
+    """`ending` is why its turns ended; `summary` its own last words, which prove nothing."""
+
+    agent: str
+    ending: Literal["done", "turn_limit", "stuck", "silent", "failed"]
+    turns: int
+    summary: str = ""
+    kind: Literal["agent_ended"] = "agent_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCalled:
+    """One paid call. `cost_usd` is None where the price is not known."""
+
+    agent: str
+    role: Role
+    model: str
+    usage: Usage
+    cost_usd: Decimal | None
+    first_event_s: float
+    duration_s: float
+    kind: Literal["model_called"] = "model_called"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCalled:
+    agent: str
+    tool: str
+    summary: str
+    is_error: bool
+    duration_s: float
+    kind: Literal["tool_called"] = "tool_called"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotTaken:
+    """A workspace's state was imported and is kept under `ref`. `files` counts paths changed since `base`."""
+
+    task: str
+    round: int
+    base: str
+    commit: str
+    ref: str
+    files: int
+    kind: Literal["snapshot_taken"] = "snapshot_taken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftPutBack:
+    """Changes outside the scope were undone; `ref` still has them."""
+
+    task: str
+    round: int
+    paths: tuple[str, ...]
+    ref: str
+    kind: Literal["drift_put_back"] = "drift_put_back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUpNoted:
+    follow_up: FollowUp
+    kind: Literal["follow_up_noted"] = "follow_up_noted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksRan:
+    """Exit codes the library recorded itself. `task` is None for checks on the integrated result."""
+
+    task: str | None
+    round: int
+    commit: str
+    results: tuple[CheckResult, ...]
+    kind: Literal["checks_ran"] = "checks_ran"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """`evidence` maps criterion ids to what the reviewer cites for them."""
+
+    task: str
+    round: int
+    reviewer: str
+    findings: tuple[Finding, ...]
+    evidence: tuple[tuple[str, str], ...] = ()
+    kind: Literal["reviewed"] = "reviewed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopEnded:
+    """A task's review loop is over; `kept_round` is the round with the least known weight."""
+
+    task: str
+    verdict: Verdict
+    reason: str
+    rounds: int
+    kept_round: int
+    commit: str
+    residuals: tuple[Finding, ...]
+    kind: Literal["loop_ended"] = "loop_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchSet:
+    branch: str
+    commit: str
+    task: str | None = None
+    kind: Literal["branch_set"] = "branch_set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Work that is on no branch but can be reached by `ref`."""
+
+    ref: str
+    commit: str
+    reason: str
+    task: str | None = None
+    kind: Literal["kept"] = "kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    status: RunStatus
+    summary: str
+    hint: str = ""
+    kind: Literal["run_ended"] = "run_ended"
+
+
+Event: TypeAlias = (
+    RunOpened
+    | Noticed
+    | ReproductionRan
+    | Refused
+    | Triaged
+    | PlanAdopted
+    | TaskChanged
+    | AgentStarted
+    | AgentEnded
+    | ModelCalled
+    | ToolCalled
+    | SnapshotTaken
+    | DriftPutBack
+    | FollowUpNoted
+    | ChecksRan
+    | Reviewed
+    | LoopEnded
+    | BranchSet
+    | Kept
+    | RunEnded
+)
+
+EVENT_TYPES: dict[str, type[Event]] = {cls.__dataclass_fields__["kind"].default: cls for cls in get_args(Event)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An event with its place in the run: `seq` counts from 1 without gaps, `at` is UTC."""
+
+    seq: int
+    at: datetime
+    event: Event

@@ -1,0 +1,62 @@
+"""Objections to a piece of work, and why a review loop ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from captain.core.tasks import CheckResult, Task
+
+Severity: TypeAlias = Literal["critical", "major", "minor"]
+
+SEVERITY_WEIGHT: Final[dict[Severity, int]] = {"critical": 9, "major": 3, "minor": 1}
+"""The gaps keep chains of ever smaller findings short; a sum of these orders candidates."""
+
+Verdict: TypeAlias = Literal[
+    "converged",
+    "converged_with_residuals",
+    "oscillating",
+    "stalled",
+    "diverging",
+    "budget",
+    "needs_human",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One objection. `anchor` is text quoted from the code, `evidence` what shows that `claim` holds."""
+
+    id: str
+    severity: Severity
+    category: str
+    path: str
+    anchor: str
+    claim: str
+    evidence: str
+
+    @property
+    def weight(self) -> int:
+        return SEVERITY_WEIGHT[self.severity]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a reviewer gets to see: the task, the diff and the checks, never the builder's transcript."""
+
+    task: Task
+    round: int
+    base: str
+    head: str
+    diff: str
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """One reviewer's look at one snapshot. `evidence` maps criterion ids to what the reviewer cites."""
+
+    reviewer: str
+    findings: tuple[Finding, ...]
+    summary: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()

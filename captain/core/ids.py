@@ -1,0 +1,41 @@
+"""Names for runs and the refs they leave in a repository."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no look-alikes: people type these
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time and fits in a branch name, for example `20261121-160512-k3f9`."""
+    return now.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_ALPHABET) for _ in range(4))
+
+
+def base_ref(run: str) -> str:
+    return f"refs/captain/{run}/base"
+
+
+def snapshot_ref(run: str, task: str, number: int) -> str:
+    return f"refs/captain/{run}/task/{task}/{number}"
+
+
+def drift_ref(run: str, task: str, number: int) -> str:
+    return f"refs/captain/{run}/drift/{task}/{number}"
+
+
+def rejected_ref(run: str, name: str) -> str:
+    return f"refs/captain/{run}/rejected/{name}"
+
+
+def salvaged_ref(run: str, name: str) -> str:
+    return f"refs/captain/{run}/salvaged/{name}"
+
+
+def task_branch(run: str, task: str) -> str:
+    return f"captain/{run}/task/{task}"
+
+
+def result_branch(run: str) -> str:
+    return f"captain/{run}/result"

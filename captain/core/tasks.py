@@ -1,0 +1,144 @@
+"""What is to be done: diagnoses, tasks, plans, and how what is done is proved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from captain.core.errors import CaptainError
+
+TaskKind: TypeAlias = Literal["fix", "change", "investigate"]
+TriageKind: TypeAlias = Literal["answer", "clarify", "fix", "change", "decline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    path: str
+    symbol: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """The root cause of a bug.
+
+    `reproduction` is a shell command that fails on the base commit and has to pass after the fix. Where
+    none is possible, `no_reproduction` says why.
+    """
+
+    id: str
+    cause: str
+    locations: tuple[Location, ...]
+    reproduction: str | None = None
+    no_reproduction: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triage:
+    """The first decision. `reply` is what the user is told when no work follows from it."""
+
+    kind: TriageKind
+    reason: str
+    reply: str = ""
+    diagnoses: tuple[Diagnosis, ...] = ()
+
+    @property
+    def leads_to_work(self) -> bool:
+        return self.kind in ("fix", "change")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A shell command whose exit code 0 means that something holds."""
+
+    name: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """`exit_code` is None when the command was stopped after its time limit; `output` is its tail."""
+
+    check: Check
+    exit_code: int | None
+    output: str
+    duration_s: float
+
+    @property
+    def passed(self) -> bool:
+        return self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One thing that must be true at the end, proved by a named check or by evidence a reviewer cites."""
+
+    id: str
+    text: str
+    check: str | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a task may change: gitignore-style patterns, the last one that matches decides.
+
+    `forbid` wins over `paths`.
+    """
+
+    paths: tuple[str, ...]
+    forbid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """`brief` is all that a Build agent is told. `diagnosis` is the id of the diagnosis a fix rests on."""
+
+    id: str
+    title: str
+    kind: TaskKind
+    brief: str
+    scope: Scope
+    criteria: tuple[Criterion, ...]
+    checks: tuple[Check, ...]
+    depends_on: tuple[str, ...] = ()
+    diagnosis: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    summary: str
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """Work that was noticed and left alone. `ref` keeps what was put back, where something was."""
+
+    title: str
+    detail: str
+    paths: tuple[str, ...] = ()
+    task: str | None = None
+    ref: str | None = None
+
+
+TaskState: TypeAlias = Literal[
+    "planned", "building", "checking", "reviewing", "accepted", "parked", "failed", "cancelled"
+]
+
+_NEXT: Final[dict[TaskState, frozenset[TaskState]]] = {
+    "planned": frozenset({"building", "parked", "failed", "cancelled"}),
+    "building": frozenset({"checking", "parked", "failed", "cancelled"}),
+    "checking": frozenset({"reviewing", "building", "parked", "failed", "cancelled"}),
+    "reviewing": frozenset({"building", "accepted", "parked", "failed", "cancelled"}),
+    "accepted": frozenset({"parked"}),
+    "parked": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+}
+
+
+def next_state(now: TaskState, then: TaskState) -> TaskState:
+    """`then`, if a task may go there from `now`."""
+    if then not in _NEXT[now]:
+        raise CaptainError(f"A task cannot go from {now!r} to {then!r}.")
+    return then
