@@ -1,0 +1,217 @@
+"""Record what a model answers and play it back, without a network.
+
+A recording is a folder with one JSON file per request, named by a digest of the request and the model's
+id. It holds the replies in the order in which they came: a request that was made three times has three.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio.lowlevel
+
+from captain.core import codec
+from captain.core.errors import ScriptError, UsageError
+from captain.core.messages import (
+    Finished,
+    Reasoning,
+    ReasoningDelta,
+    Reply,
+    Request,
+    StreamEvent,
+    Text,
+    TextDelta,
+    ToolCallDelta,
+)
+from captain.models.base import Model, Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a file's name is the digest of."""
+
+    model: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What a file holds."""
+
+    model: str
+    request: Request
+    replies: tuple[Reply, ...]
+
+
+class Recording:
+    """A model that answers as `model` does and keeps every finished reply in `folder`.
+
+    A folder that holds recordings already is added to; start with an empty one to record afresh.
+    """
+
+    def __init__(self, model: Model, folder: Path | str) -> None:
+        self._model = model
+        self._folder = Path(folder)
+
+    def __repr__(self) -> str:
+        return f"Recording({self._model!r}, {str(self._folder)!r})"
+
+    @property
+    def id(self) -> str:
+        return self._model.id
+
+    @property
+    def profile(self) -> Profile:
+        return self._model.profile
+
+    @asynccontextmanager
+    async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:
+        async with self._model.stream(request) as events, aclosing(self._keep(request, events)) as kept:
+            yield kept
+
+    async def aclose(self) -> None:
+        await self._model.aclose()
+
+    async def _keep(self, request: Request, events: AsyncIterator[StreamEvent]) -> AsyncGenerator[StreamEvent]:
+        async for event in events:
+            if isinstance(event, Finished):
+                self._append(request, event.reply)
+            yield event
+
+    def _append(self, request: Request, reply: Reply) -> None:
+        # Read, add and replace without an await between: agents that record side by side lose nothing.
+        path = _path(self._folder, self._model.id, request)
+        record = _read(path) if path.exists() else _Record(model=self._model.id, request=request, replies=())
+        _write(path, replace(record, replies=(*record.replies, reply)))
+
+
+class Replaying:
+    """A model that answers from a recording of the model `id`.
+
+    Streams one delta per part, whatever the pieces were in which the parts first came. Raises `ScriptError`
+    for a request that is not in the recording, or that is made more often than it was recorded.
+    """
+
+    def __init__(self, folder: Path | str, *, id: str, profile: Profile | None = None) -> None:  # noqa: A002
+        self._folder = Path(folder)
+        self._id = id
+        self._profile = profile or Profile(family="recorded")
+        self._played: dict[Path, int] = {}
+        if not self._folder.is_dir():
+            raise UsageError(f"{self._folder} is no folder with recordings.", hint="Record into it with Recording.")
+
+    def __repr__(self) -> str:
+        return f"Replaying({str(self._folder)!r}, id={self._id!r})"
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    @asynccontextmanager
+    async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:
+        async with aclosing(_replay(self._next(request))) as events:
+            yield events
+
+    async def aclose(self) -> None:
+        """Nothing is held open."""
+
+    def _next(self, request: Request) -> Reply:
+        path = _path(self._folder, self._id, request)
+        if not path.exists():
+            raise ScriptError(
+                f"The recording in {self._folder} does not have this request to {self._id}: "
+                f"{_difference(self._folder, self._id, request)}",
+                model=self._id,
+                hint="Record again, or undo the change that makes the conversation differ.",
+            )
+        replies, played = _read(path).replies, self._played.get(path, 0)
+        if played >= len(replies):
+            raise ScriptError(
+                f"This request to {self._id} was recorded {len(replies)} times in {self._folder}, and is made again.",
+                model=self._id,
+                hint="Record again, or find out why the model is asked again.",
+            )
+        self._played[path] = played + 1
+        return replies[played]
+
+
+def recorded_models(folder: Path | str) -> tuple[str, ...]:
+    """The ids of the models that a folder has recordings of."""
+    return tuple(sorted({_read(path).model for path in Path(folder).glob("*.json")}))
+
+
+async def _replay(reply: Reply) -> AsyncGenerator[StreamEvent]:
+    calls = 0
+    for part in reply.message.parts:
+        await anyio.lowlevel.checkpoint()
+        match part:
+            case Text():
+                yield TextDelta(text=part.text)
+            case Reasoning():
+                yield ReasoningDelta(text=part.text)
+            case _:
+                yield ToolCallDelta(index=calls, arguments=part.arguments, id=part.id, name=part.name)
+                calls += 1
+    yield Finished(reply=reply)
+
+
+def _path(folder: Path, model: str, request: Request) -> Path:
+    return folder / f"{codec.digest(_Asked(model=model, request=request))}.json"
+
+
+def _read(path: Path) -> _Record:
+    try:
+        return codec.from_json(_Record, path.read_bytes())
+    except ValueError as error:
+        raise UsageError(
+            f"The recording {path} cannot be read: {codec.explain(error)}", hint="Delete it, and record again."
+        ) from None
+
+
+def _write(path: Path, record: _Record) -> None:
+    """Whole or not at all: readers never see a half-written file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(codec.to_json(record))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _difference(folder: Path, model: str, request: Request) -> str:
+    """What sets the request apart from the recorded one that is most like it."""
+    records = [_read(path) for path in folder.glob("*.json")]
+    own = [record.request for record in records if record.model == model]
+    if not own:
+        others = ", ".join(sorted({record.model for record in records})) or "no model at all"
+        return f"it has recordings of {others} only."
+    alike, nearest = max(((_alike(request, other), other) for other in own), key=lambda pair: pair[0])
+    if alike == len(nearest.messages) < len(request.messages):
+        return f"the conversation goes on after message {alike}, where the recording ends."
+    if alike < len(request.messages):
+        return f"message {alike + 1} of {len(request.messages)} differs from every recorded one."
+    if alike < len(nearest.messages):
+        return f"it ends after message {alike}, where the recorded conversation goes on."
+    fields = ("instructions", "tools", "settings")
+    changed = [name for name in fields if getattr(request, name) != getattr(nearest, name)]
+    return f"its {' and '.join(changed)} differ."
+
+
+def _alike(request: Request, other: Request) -> int:
+    """How many messages the two have in common from the start."""
+    pairs = zip(request.messages, other.messages, strict=False)
+    return next(
+        (at for at, (one, two) in enumerate(pairs) if one != two), min(len(request.messages), len(other.messages))
+    )
