@@ -1,0 +1,28 @@
+"""Waiting for what other processes do, of which nothing but a look tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+
+def runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def until(holds: Callable[[], bool], *, within_s: float = 30) -> None:
+    with anyio.fail_after(within_s):
+        while not holds():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+
+
+async def line_in(path: Path) -> str:
+    """The content of a file once it ends with a line end."""
+    await until(lambda: path.exists() and path.read_text().endswith("\n"))
+    return path.read_text()
