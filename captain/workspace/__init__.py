@@ -1,0 +1,8 @@
+"""The user's repository and agents' private copies of it: `Repository`, `Workspaces`, and the import gate between."""
+
+from captain.workspace.quarantine import ImportRefusedError
+from captain.workspace.reclaiming import Salvaged, reclaim
+from captain.workspace.repository import MergeResult, Repository
+from captain.workspace.workspaces import Workspace, Workspaces
+
+__all__ = ["ImportRefusedError", "MergeResult", "Repository", "Salvaged", "Workspace", "Workspaces", "reclaim"]

@@ -1,0 +1,239 @@
+"""Workspaces: private copies of the repository, each with a box, from which only checked objects come back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio import to_thread
+
+from captain.core import ids
+from captain.core.clock import Clock, SystemClock
+from captain.core.errors import CaptainError, SandboxError, UsageError, WorkspaceError
+from captain.sandbox import Box, Policy, Sandbox
+from captain.workspace.copies import INDEX, make_copy, remove_copy
+from captain.workspace.owners import Claim, Owner, claim_new
+from captain.workspace.quarantine import PACK_BYTES
+from captain.workspace.repository import Repository
+from captain.workspace.staging import stage_all
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*(?<!\.lock)")  # fits in a folder and in a ref
+_OBJECT_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMAND_S: Final = 600.0
+_SAVE_S: Final = 2.0  # a cancelled run is through within 3 s; what takes longer is left for `reclaim`
+
+# settings an agent may have made in its copy must not make these commands do something else
+_GIT: Final = (
+    *("git", "--git-dir=.git", "--work-tree=."),
+    *("-c", "core.bare=false", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false"),
+)
+_UNLOCK: Final = ("rm", "-f", f"{INDEX}.lock")  # whoever held it was ended together with its command
+_FORGET: Final = (
+    *("rm", "-rf", ".git/index", ".git/index.lock", ".git/HEAD.lock", ".git/MERGE_HEAD", ".git/CHERRY_PICK_HEAD"),
+    *(".git/REVERT_HEAD", ".git/rebase-merge", ".git/rebase-apply", ".git/sequencer"),
+)
+
+
+class Workspace:
+    """An agent's copy. `base` is the commit it was opened at, `head` the last one that was saved or set.
+
+    `kept` is the commit and the ref of what was saved because the block around it ended by an exception.
+    """
+
+    def __init__(self, repository: Repository, box: Box, name: str, base: str) -> None:
+        self.name = name
+        self.base = base
+        self.head = base
+        self.kept: tuple[str, str] | None = None
+        self.box = box
+        self._repository = repository
+        self._turn = anyio.Lock()
+
+    @property
+    def root(self) -> Path:
+        return self.box.root
+
+    async def snapshot(self, message: str) -> str:
+        """The commit, now among the user's objects, of the files as they are; `head` if nothing changed.
+
+        What the agent did with git in its copy does not matter. Raises `WorkspaceError`, in particular
+        `ImportRefusedError`. No ref keeps the commit yet.
+        """
+        async with self._turn:
+            try:
+                await self._in_box(*_UNLOCK)
+                await stage_all(self._git)
+                tree = (await self._git("write-tree")).decode("ascii", "replace").strip()
+                last = await self._repository.tree(self.head)
+                if tree == last:
+                    return self.head
+                if not _OBJECT_ID.fullmatch(tree):
+                    raise self._unusable("git in it gave no tree")
+                wanted = f"{tree}\n^{last}\n".encode()
+                pack = await self._git("pack-objects", "--revs", "--thin", "--stdout", "-q", stdin=wanted)
+            except SandboxError as error:
+                raise self._unusable(str(error)) from error
+            await self._repository.import_tree(pack, tree=tree, base=self.head)
+            self.head = await self._repository.commit_tree(tree, (self.head,), message)
+            return self.head
+
+    async def reset(self, commit: str) -> None:
+        """Back to `commit`, which must be in the user's repository; ignored files stay. Raises `WorkspaceError`."""
+        async with self._turn:
+            commit = await self._repository.resolve(commit)
+            try:
+                await self._in_box(*_UNLOCK)
+                await self._in_box(*_FORGET)
+                await self._git("read-tree", "--reset", "-u", commit)
+                await self._git("clean", "-ffdq")
+                await self._git("update-ref", "--no-deref", "HEAD", commit)
+                await self._in_box("cp", "-p", INDEX, ".git/index")
+            except SandboxError as error:
+                raise self._unusable(str(error)) from error
+            self.head = commit
+
+    async def _git(self, *args: str, stdin: bytes = b"") -> bytes:
+        return await self._in_box("env", f"GIT_INDEX_FILE={INDEX}", *_GIT, *args, stdin=stdin)
+
+    async def _in_box(self, *argv: str, stdin: bytes = b"") -> bytes:
+        return await self.box.export(argv, timeout_s=_COMMAND_S, limit_bytes=PACK_BYTES, stdin=stdin)
+
+    def _unusable(self, reason: str) -> WorkspaceError:
+        if not (self.root / ".git").is_dir():
+            reason = "its .git folder is gone."
+        return WorkspaceError(
+            f"The state of workspace {self.name!r} cannot be handed back: {reason}",
+            hint="Go on from the last snapshot in a new workspace.",
+        )
+
+
+class Workspaces:
+    """Copies for one run below `folder`, which must lie outside the user's work tree."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        folder: Path,
+        run: str,
+        sandbox: Sandbox,
+        policy: Policy | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        if not _NAME.fullmatch(run):
+            raise UsageError(f"{run!r} cannot name a run: it has to be a plain word.")
+        self._folder = folder.resolve()
+        if any(self._folder.is_relative_to(place) for place in (repository.root, repository.common_dir)):
+            raise UsageError(
+                f"Workspaces cannot be in {folder}, which is inside the repository {repository.root}.",
+                hint="Name a folder elsewhere.",
+            )
+        self._repository = repository
+        self._run = run
+        self._sandbox = sandbox
+        self._policy = policy or Policy()
+        self._clock = clock or SystemClock()
+
+    @asynccontextmanager
+    async def open(self, name: str, commit: str, *, scratch: bool = False) -> AsyncIterator[Workspace]:
+        """A copy at `commit`, removed at the end.
+
+        If the block ends by an exception, what was not yet saved is kept under `ids.salvaged_ref`, unless
+        the copy is `scratch`; a copy that cannot be saved stays for `reclaim`. Raises `WorkspaceError`.
+        """
+        base = await self._repository.resolve(commit)
+        claim = await self._claim(name, base, scratch=scratch)
+        workspace: Workspace | None = None
+        try:
+            await self._make(claim, base)
+            box = await self._sandbox.open(claim.copy, self._policy)
+            workspace = Workspace(self._repository, box, name, base)
+            yield workspace
+        except BaseException:
+            await self._end(claim, workspace, save=not scratch)
+            raise
+        await self._end(claim, workspace, save=False)
+
+    async def _claim(self, name: str, base: str, *, scratch: bool) -> Claim:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name!r} cannot name a workspace: it has to be a plain word.")
+        owner = Owner(
+            run=self._run,
+            name=name,
+            base=base,
+            repository=str(self._repository.common_dir),
+            made_at=self._clock.now().isoformat(),
+            scratch=scratch,
+        )
+        with anyio.CancelScope(shield=True), _explained(self._folder):
+            claim = await to_thread.run_sync(claim_new, self._folder, owner)
+        if claim is None:
+            raise WorkspaceError(
+                f"There is already a workspace {name!r} of run {self._run}.",
+                hint="If the process it belonged to is gone, reclaim what it left.",
+            )
+        return claim
+
+    async def _make(self, claim: Claim, base: str) -> None:
+        with _explained(self._folder):
+            await make_copy(self._repository, claim.copy, base, draft=claim.draft)
+
+    async def _end(self, claim: Claim, workspace: Workspace | None, *, save: bool) -> None:
+        with anyio.CancelScope(shield=True):
+            saved = True
+            if workspace is not None:
+                await workspace.box.close()
+                if save and claim.owner is not None:
+                    saved = await self._save(claim, claim.owner, workspace)
+            await to_thread.run_sync(finish, claim, saved)
+
+    async def _save(self, claim: Claim, owner: Owner, workspace: Workspace) -> bool:
+        """Whether nothing is left in the copy that would be lost with it."""
+        with anyio.move_on_after(_SAVE_S) as limit:
+            try:
+                workspace.kept = await keep_unsaved(self._repository, self._sandbox, claim, owner)
+            except CaptainError:
+                return False
+        return not limit.cancelled_caught
+
+
+async def keep_unsaved(repository: Repository, sandbox: Sandbox, claim: Claim, owner: Owner) -> tuple[str, str] | None:
+    """Commit and ref of what a copy holds and no ref of its run has. Raises `CaptainError`."""
+    box = await sandbox.open(claim.copy, Policy())
+    try:
+        workspace = Workspace(repository, box, owner.name, owner.base)
+        commit = await workspace.snapshot(f"Salvaged from workspace {owner.name}")
+    finally:
+        with anyio.CancelScope(shield=True):
+            await box.close()
+    kept = await repository.refs(f"refs/captain/{owner.run}") | await repository.refs(f"refs/heads/captain/{owner.run}")
+    tree = await repository.tree(commit)
+    if commit == owner.base or tree in {await repository.tree(other) for other in kept.values()}:
+        return None
+    ref, number = ids.salvaged_ref(owner.run, owner.name), 1
+    while ref in kept:
+        number += 1
+        ref = ids.salvaged_ref(owner.run, f"{owner.name}-{number}")
+    await repository.set_ref(ref, commit, None)
+    return commit, ref
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceError(f"A workspace cannot be made in {folder}: {error.strerror or error}.") from error
+
+
+def finish(claim: Claim, saved: bool) -> None:
+    """Removes a copy and its owner file; one that could not be saved or removed is left for `reclaim`."""
+    if saved and remove_copy(claim.draft) and remove_copy(claim.copy):
+        claim.discard()
+    else:
+        claim.release()
