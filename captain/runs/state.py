@@ -1,0 +1,156 @@
+"""The user's state folder: where records, reports and workspaces live, never inside a work tree.
+
+<state>/<project>/journal.sqlite          one journal per project
+<state>/<project>/runs/<run>/report.md    what a person reads afterwards
+<state>/<project>/runs/<run>/lock         held while a process carries the run
+<state>/<project>/work/                   private copies
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from captain.core.errors import JournalError, UsageError
+from captain.core.events import Recorded
+from captain.runs.journal import decode_event
+from captain.runs.sqlite import connect, read_entries, readable
+
+_JOURNAL: Final = "journal.sqlite"
+_ABOUT: Final = "project.json"
+
+
+def default_state_dir() -> Path:
+    """The platform's place for a user's state, such as `~/.local/state/captain`."""
+    import platformdirs
+
+    return platformdirs.user_state_path("captain", appauthor=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Captain's folder for one repository, named by the repository's git directory."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, state_dir: Path, common_dir: Path) -> Project:
+        """All work trees of a repository share its `common_dir`, and so its project."""
+        real = common_dir.resolve()
+        name = real.parent.name if real.name == ".git" else real.name
+        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "repository"
+        return cls(state_dir / f"{readable[:40]}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:12]}")
+
+    def create(self, common_dir: Path) -> None:
+        """Makes the folder, private to the user, and notes which repository it belongs to."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.folder / _ABOUT).write_text(json.dumps({"git_dir": str(common_dir.resolve())}), "utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"The state folder {self.folder} cannot be written: {error.strerror}.",
+                hint="Name another one with --state-dir (state_dir= in code).",
+            ) from error
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / _JOURNAL
+
+    @property
+    def workspaces(self) -> Path:
+        return self.folder / "work"
+
+    def run_folder(self, run: str) -> Path:
+        return self.folder / "runs" / run
+
+    @contextlib.contextmanager
+    def hold(self, run: str) -> Iterator[Path]:
+        """Marks the run as carried by this process; the kernel drops the mark if the process dies."""
+        folder = self.run_folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JournalError(
+                    f"Run {run} is carried by another process.",
+                    hint="Wait for it to end, or stop that process.",
+                ) from None
+            yield folder
+
+    def is_held(self, run: str) -> bool:
+        try:
+            with (self.run_folder(run) / "lock").open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as its journal has it, going on or over."""
+
+    id: str
+    project: Project
+
+    @property
+    def folder(self) -> Path:
+        return self.project.run_folder(self.id)
+
+    @property
+    def alive(self) -> bool:
+        """A process carries this run right now."""
+        return self.project.is_held(self.id)
+
+    def events(self) -> tuple[Recorded, ...]:
+        with contextlib.closing(connect(self.project.journal, read_only=True)) as connection:
+            return tuple(decode_event(entry) for entry in read_entries(connection, self.id, events_only=True))
+
+
+def stored_runs(state_dir: Path, common_dir: Path | None = None) -> tuple[StoredRun, ...]:
+    """Every run on record, newest first; of one repository if its git directory is given."""
+    if common_dir is not None:
+        folders = [Project.of(state_dir, common_dir).folder]
+    else:
+        folders = sorted(path.parent for path in state_dir.glob(f"*/{_JOURNAL}"))
+    runs = [run for folder in folders for run in _runs_in(Project(folder))]
+    return tuple(sorted(runs, key=lambda run: run.id, reverse=True))
+
+
+def find_run(state_dir: Path, name: str) -> StoredRun:
+    """The run whose id starts with `name`."""
+    runs = stored_runs(state_dir)
+    matches = [run for run in runs if run.id.startswith(name)] if name else []
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(
+            f"{name!r} is the start of {len(matches)} runs.",
+            hint="Give more of the id: " + ", ".join(run.id for run in matches[:5]),
+        )
+    latest = ", ".join(run.id for run in runs[:5])
+    raise UsageError(
+        f"No run on record has an id that starts with {name!r}.",
+        hint=f"The latest runs: {latest}." if latest else f"There is no run on record in {state_dir}.",
+    )
+
+
+def _runs_in(project: Project) -> list[StoredRun]:
+    if not project.journal.exists():
+        return []
+    with contextlib.closing(connect(project.journal, read_only=True)) as connection, readable():
+        if not connection.execute("PRAGMA user_version").fetchone()[0]:
+            return []  # its first writer has just made the file, or died right there
+        ids = connection.execute("SELECT DISTINCT run FROM entries").fetchall()
+    return [StoredRun(run, project) for (run,) in ids]
