@@ -1,0 +1,35 @@
+"""The tools agents use, and how to make one."""
+
+from captain.tools.base import Effect, FunctionTool, Tool, ToolContext, ToolOutput, said, tool
+from captain.tools.files import edit, read, write
+from captain.tools.git import git
+from captain.tools.notes import follow_up
+from captain.tools.search import list_files, search
+from captain.tools.shell import clip, shell
+
+READING: tuple[Tool, ...] = (read, list_files, search, git)
+"""Look, change nothing."""
+
+WORKING: tuple[Tool, ...] = (*READING, edit, write, shell, follow_up)
+"""What a Build agent works with."""
+
+__all__ = [
+    "READING",
+    "WORKING",
+    "Effect",
+    "FunctionTool",
+    "Tool",
+    "ToolContext",
+    "ToolOutput",
+    "clip",
+    "edit",
+    "follow_up",
+    "git",
+    "list_files",
+    "read",
+    "said",
+    "search",
+    "shell",
+    "tool",
+    "write",
+]
