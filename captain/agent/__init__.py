@@ -1,0 +1,16 @@
+"""Agents: the turn loop, who carries out tasks, and what keeps both within bounds."""
+
+from captain.agent.builder import AgentBuilder, Builder, BuildReport, Feedback
+from captain.agent.crewmate import Crewmate
+from captain.agent.loop import Agent, AgentResult, Ending
+
+__all__ = [
+    "Agent",
+    "AgentBuilder",
+    "AgentResult",
+    "BuildReport",
+    "Builder",
+    "Crewmate",
+    "Ending",
+    "Feedback",
+]
