@@ -1,0 +1,120 @@
+"""The review loop: propose, review, mend, until a rule ends it; the best round is what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from captain.core.errors import UsageError
+from captain.core.findings import Finding, Proposal, Review, Verdict
+from captain.core.tasks import CheckResult
+from captain.core.together import together
+from captain.review.convergence import Round, best, to_mend, verdict
+
+
+class Reviewer(Protocol):
+    """Anything that looks at a proposal and says what is wrong with it."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def review(self, proposal: Proposal, /) -> Review: ...
+
+
+class Author(Protocol):
+    """Whoever makes a proposal and mends it: round 1 has no findings to mend."""
+
+    async def propose(self, round_: int, findings: tuple[Finding, ...], /) -> Proposal: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopResult:
+    verdict: Verdict
+    reason: str
+    kept: Round
+    rounds: tuple[Round, ...]
+    reviews: tuple[Review, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """What is kept has no known critical or major finding. That is not the same as correct."""
+        return self.kept.acceptable
+
+
+async def _ignore(_: Proposal, __: Review) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewLoop:
+    """Independent reviewers over at most `max_rounds` rounds. Failed checks count as critical findings.
+
+    `on_review` hears of every review as it comes in.
+    """
+
+    reviewers: tuple[Reviewer, ...]
+    max_rounds: int = 3
+    on_review: Callable[[Proposal, Review], Awaitable[None]] = _ignore
+
+    def __post_init__(self) -> None:
+        if self.max_rounds < 1:
+            raise UsageError(f"A review loop of {self.max_rounds} rounds cannot start.", hint="Use 1 or more.")
+
+    async def run(self, author: Author) -> LoopResult:
+        rounds: list[Round] = []
+        reviews: list[Review] = []
+        findings: tuple[Finding, ...] = ()
+        while True:
+            proposal = await author.propose(len(rounds) + 1, findings)
+            found = await self._review(proposal)
+            reviews.extend(found)
+            raised = [*failures(proposal.checks), *(finding for review in found for finding in review.findings)]
+            rounds.append(Round(proposal=proposal, findings=_numbered(raised, proposal.round)))
+            ended = verdict(rounds, self.max_rounds)
+            if ended is not None:
+                return LoopResult(
+                    verdict=ended[0],
+                    reason=ended[1],
+                    kept=best(rounds),
+                    rounds=tuple(rounds),
+                    reviews=tuple(reviews),
+                )
+            findings = to_mend(rounds)
+
+    async def _review(self, proposal: Proposal) -> tuple[Review, ...]:
+        """All reviewers at once: none sees what another found."""
+
+        async def look(reviewer: Reviewer) -> Review:
+            review = await reviewer.review(proposal)
+            await self.on_review(proposal, review)
+            return review
+
+        return await together([partial(look, reviewer) for reviewer in self.reviewers])
+
+
+def failures(checks: Sequence[CheckResult]) -> tuple[Finding, ...]:
+    """Failed checks as findings, with their output as evidence."""
+    return tuple(
+        Finding(
+            id="",
+            severity="critical",
+            category="check",
+            path="",
+            anchor=result.check.command,
+            claim=f"The check {result.check.name!r} "
+            + (
+                "was stopped at its time limit."
+                if result.exit_code is None
+                else f"fails with exit code {result.exit_code}."
+            ),
+            evidence=result.output,
+        )
+        for result in checks
+        if not result.passed
+    )
+
+
+def _numbered(findings: Sequence[Finding], round_: int) -> tuple[Finding, ...]:
+    return tuple(replace(finding, id=f"R{round_}.{number}") for number, finding in enumerate(findings, 1))
