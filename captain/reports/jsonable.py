@@ -1,0 +1,150 @@
+"""A run as JSON for other programs: stable names, a schema version, money as strings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from captain.core.usage import Spend
+from captain.reports.meter import Latency
+from captain.reports.parts import Reproduction
+from captain.reports.tasks import Evidence, RoundView, TaskView
+from captain.reports.view import RunView
+
+SCHEMA: Final = 1
+"""Raised when a field changes its meaning or goes away; new fields do not raise it."""
+
+
+def to_json(view: RunView) -> str:
+    """ASCII only, so that nothing in it acts on a terminal; ends with a line break."""
+    return dumps(to_dict(view), indent=2) + "\n"
+
+
+def dumps(value: object, *, indent: int | None = None) -> str:
+    """JSON in which every character outside printable ASCII is escaped; DEL is the one `json` lets through."""
+    return json.dumps(value, indent=indent, default=_plain, ensure_ascii=True).replace("\x7f", "\\u007f")
+
+
+def to_dict(view: RunView) -> dict[str, Any]:
+    """What `to_json` writes, before it is text."""
+    return {
+        "schema": SCHEMA,
+        "run": view.run,
+        "request": view.request,
+        "repository": view.repository,
+        "base": view.base,
+        "branch": view.branch,
+        "crew": dict(view.crew),
+        "sandbox": view.sandbox,
+        "unsandboxed": view.unsandboxed,
+        "status": view.status,
+        "summary": view.ended.summary if view.ended else "",
+        "hint": view.ended.hint if view.ended else "",
+        "result_branch": view.result.branch if view.result else None,
+        "started_at": view.started_at,
+        "ended_at": view.ended_at,
+        "elapsed_s": view.elapsed_s(),
+        "triage": view.triage,
+        "reproductions": [_reproduction(bug) for bug in view.reproductions],
+        "plan": view.plan,
+        "tasks": [_task(view, task) for task in view.tasks.values()],
+        "evidence": [_evidence(entry) for entry in view.evidence],
+        "result_checks": list(view.result_checks.results) if view.result_checks else [],
+        "follow_ups": view.follow_ups,
+        "branches": [_without_kind(branch) for branch in view.branches.values()],
+        "kept": [_without_kind(kept) for kept in view.kept],
+        "refusals": [_without_kind(refused) for refused in view.refusals],
+        "notices": view.notices,
+        "spend": {
+            "total": _spend(view.spend),
+            "by_role": {role: _spend(spend) for role, spend in view.meter.by_role.items()},
+            "by_model": {model: _spend(spend) for model, spend in view.meter.by_model.items()},
+        },
+        "latencies": [_latency(latency) for latency in view.latencies],
+    }
+
+
+def _task(view: RunView, task: TaskView) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "title": task.title,
+        "state": task.state,
+        "reason": task.reason,
+        "verdict": task.verdict,
+        "verdict_reason": task.loop.reason if task.loop else "",
+        "rounds": [_round(shown) for shown in task.rounds.values()],
+        "kept_round": task.loop.kept_round if task.loop else None,
+        "commit": task.loop.commit if task.loop else None,
+        "branch": task.branch.branch if task.branch else None,
+        "open_findings": list(task.open_findings),
+        "elapsed_s": task.elapsed_s(task.settled_at or view.last_at) if view.last_at else 0.0,
+    }
+
+
+def _round(shown: RoundView) -> dict[str, Any]:
+    return {
+        "number": shown.number,
+        "commit": shown.snapshot.commit if shown.snapshot else shown.checked_commit,
+        "ref": shown.snapshot.ref if shown.snapshot else None,
+        "files": shown.snapshot.files if shown.snapshot else None,
+        "checks": list(shown.checks),
+        "reviews": [_without_kind(review) for review in shown.reviews],
+        "put_back": [_without_kind(drift) for drift in shown.drift],
+    }
+
+
+def _evidence(entry: Evidence) -> dict[str, Any]:
+    return {
+        "task": entry.task,
+        "criterion": entry.criterion,
+        "proof": entry.proof,
+        "check": entry.check,
+        "commit": entry.commit,
+        "reviewer": entry.reviewer,
+        "citation": entry.citation,
+    }
+
+
+def _reproduction(bug: Reproduction) -> dict[str, Any]:
+    return {
+        "diagnosis": bug.diagnosis.id,
+        "command": bug.diagnosis.reproduction,
+        "state": bug.state,
+        "before": _without_kind(bug.before) if bug.before else None,
+        "after": [{"where": where, "result": result} for where, result in bug.after],
+    }
+
+
+def _spend(spend: Spend) -> dict[str, Any]:
+    return {
+        "model_calls": spend.model_calls,
+        "unpriced_calls": spend.unpriced_calls,
+        "cost_usd": spend.cost_usd,
+        **dataclasses.asdict(spend.usage),
+    }
+
+
+def _latency(latency: Latency) -> dict[str, Any]:
+    return dataclasses.asdict(latency)
+
+
+def _without_kind(event: Any) -> dict[str, Any]:
+    return {name: value for name, value in _fields(event).items() if name != "kind"}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """One level only: what is inside is turned by `json` itself, through `_plain`."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _fields(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

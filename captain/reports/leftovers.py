@@ -1,0 +1,71 @@
+"""The parts of the report about what a run leaves behind: findings, follow-ups, branches, kept work, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from captain.core.findings import Finding
+from captain.reports import words
+from captain.reports.marks import OUTPUT_LINES, code, fenced, plain, shell
+from captain.reports.view import RunView
+
+
+def findings(view: RunView) -> Iterator[str]:
+    for task in view.tasks.values():
+        if not task.open_findings:
+            continue
+        reason = (
+            f"{words.verdict(task.loop.verdict)}: {plain(task.loop.reason)}" if task.loop else "the loop did not end"
+        )
+        yield f"{plain(task.id)}, {reason}"
+        yield ""
+        for finding in task.open_findings:
+            yield from _finding(finding)
+        yield ""
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    where = f" {code(finding.path)}" if finding.path else ""  # a failed check has no path
+    yield f"- **{finding.severity}**{where}: {plain(finding.claim)} ({plain(finding.category)})"
+    if finding.anchor.strip():
+        yield f"  - At {code(finding.anchor)}"
+    if "\n" in finding.evidence.strip():
+        yield "  - Evidence:"
+        yield ""
+        yield from ("    " + line for line in fenced(finding.evidence.strip("\n"), last_lines=OUTPUT_LINES))
+        yield ""
+    else:
+        yield f"  - Evidence: {plain(finding.evidence) or 'none given'}"
+
+
+def follow_ups(view: RunView) -> Iterator[str]:
+    for follow_up in view.follow_ups:
+        source = f" (from {plain(follow_up.task)})" if follow_up.task else ""
+        yield f"- **{plain(follow_up.title)}**{source}: {plain(follow_up.detail)}"
+        if follow_up.paths:
+            yield "  - Paths: " + ", ".join(code(path) for path in follow_up.paths)
+        if follow_up.ref:
+            yield f"  - Kept: {code(shell('git', '-C', view.repository, 'show', follow_up.ref))}"
+
+
+def branches(view: RunView) -> Iterator[str]:
+    for branch in view.branches.values():
+        holds = f"task {plain(branch.task)}" if branch.task else "the integrated result"
+        yield f"- {code(branch.branch)} at {code(words.commit(branch.commit))}: {holds}"
+
+
+def kept(view: RunView) -> Iterator[str]:
+    for kept in view.kept:
+        source = f" ({plain(kept.task)})" if kept.task else ""
+        yield f"- {code(kept.ref)} at {code(words.commit(kept.commit))}{source}: {plain(kept.reason)}"
+
+
+def refusals(view: RunView) -> Iterator[str]:
+    for refused in view.refusals:
+        yield f"- {refused.what}, {words.count(len(refused.problems), 'problem')}:"
+        yield from (f"  - {plain(problem)}" for problem in refused.problems)
+
+
+def notices(view: RunView) -> Iterator[str]:
+    for notice in view.notices:
+        yield f"- {plain(notice)}"

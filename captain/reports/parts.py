@@ -1,0 +1,42 @@
+"""An agent of a run, and a bug with its reproduction, as the events tell them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from captain.core.events import AgentEnded, ReproductionRan, Role
+from captain.core.tasks import CheckResult, Diagnosis
+
+
+@dataclass(slots=True)
+class AgentView:
+    """`activity` is the last thing it is known to have done, in words."""
+
+    id: str
+    role: Role
+    model: str
+    task: str | None = None
+    activity: str = ""
+    model_calls: int = 0
+    tool_calls: int = 0
+    ended: AgentEnded | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """A bug shown on the base commit, and shown to be gone. `after` is empty until a fix was checked."""
+
+    diagnosis: Diagnosis
+    before: ReproductionRan | None
+    after: tuple[tuple[str, CheckResult], ...]
+
+    @property
+    def state(self) -> Literal["not run", "not seen to fail", "seen to fail", "fixed", "still failing"]:
+        if self.before is None:
+            return "not run"
+        if not self.before.seen_to_fail:
+            return "not seen to fail"
+        if not self.after:
+            return "seen to fail"
+        return "fixed" if all(result.passed for _, result in self.after) else "still failing"

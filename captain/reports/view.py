@@ -1,0 +1,264 @@
+"""`RunView`: a run as a fold over its events, which every report and every live view reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import singledispatchmethod
+from typing import Final
+
+from captain.core import events as ev
+from captain.core.events import Event, Recorded, Role, RunStatus
+from captain.core.tasks import CheckResult, Diagnosis, FollowUp, Plan, Triage
+from captain.core.usage import Spend
+from captain.reports.meter import Latency, Meter
+from captain.reports.parts import AgentView, Reproduction
+from captain.reports.tasks import Evidence, TaskView
+
+_NO_SANDBOX: Final = frozenset({"unsandboxed", "none"})
+
+
+@dataclass(slots=True)
+class RunView:
+    """What is known of a run so far. Feed it with `apply`, in order; everything else only reads."""
+
+    opened: ev.RunOpened | None = None
+    ended: ev.RunEnded | None = None
+    started_at: datetime | None = None
+    last_at: datetime | None = None
+    triage: Triage | None = None
+    plan: Plan | None = None
+    tasks: dict[str, TaskView] = field(default_factory=dict)
+    agents: dict[str, AgentView] = field(default_factory=dict)
+    follow_ups: list[FollowUp] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    refusals: list[ev.Refused] = field(default_factory=list)
+    branches: dict[str, ev.BranchSet] = field(default_factory=dict)
+    kept: list[ev.Kept] = field(default_factory=list)
+    result_checks: ev.ChecksRan | None = None
+    meter: Meter = field(default_factory=Meter)
+    _reproduced: dict[str, ev.ReproductionRan] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, events: Iterable[Recorded]) -> RunView:
+        view = cls()
+        for recorded in events:
+            view.apply(recorded)
+        return view
+
+    def apply(self, recorded: Recorded) -> None:
+        if self.started_at is None:
+            self.started_at = recorded.at
+        self.last_at = recorded.at
+        self._on(recorded.event)
+
+    @property
+    def run(self) -> str:
+        return self.opened.run if self.opened else ""
+
+    @property
+    def request(self) -> str:
+        return self.opened.request if self.opened else ""
+
+    @property
+    def repository(self) -> str:
+        return self.opened.repository if self.opened else ""
+
+    @property
+    def base(self) -> str:
+        return self.opened.base if self.opened else ""
+
+    @property
+    def branch(self) -> str | None:
+        """The user's branch that the run started from."""
+        return self.opened.branch if self.opened else None
+
+    @property
+    def crew(self) -> tuple[tuple[Role, str], ...]:
+        return self.opened.crew if self.opened else ()
+
+    @property
+    def sandbox(self) -> str:
+        return self.opened.sandbox if self.opened else ""
+
+    @property
+    def unsandboxed(self) -> bool:
+        return self.sandbox in _NO_SANDBOX
+
+    @property
+    def status(self) -> RunStatus | None:
+        """None while the run goes on, and for one that was interrupted."""
+        return self.ended.status if self.ended else None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return self.last_at if self.ended else None
+
+    @property
+    def spend(self) -> Spend:
+        return self.meter.total
+
+    @property
+    def latencies(self) -> tuple[Latency, ...]:
+        return self.meter.latencies()
+
+    @property
+    def result(self) -> ev.BranchSet | None:
+        """The branch that holds the integrated result."""
+        return next((branch for branch in self.branches.values() if branch.task is None), None)
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """One entry for every criterion of every task, in the order of the plan."""
+        integrated = self._on_the_result()
+        return tuple(
+            entry
+            for task in self.tasks.values()
+            for entry in task.evidence(integrated if task.state == "accepted" else {})
+        )
+
+    @property
+    def reproductions(self) -> tuple[Reproduction, ...]:
+        """One for every diagnosis of the triage, also where none was possible."""
+        diagnoses = self.triage.diagnoses if self.triage else ()
+        return tuple(
+            Reproduction(diagnosis=one, before=self._reproduced.get(one.id), after=self._after(one))
+            for one in diagnoses
+        )
+
+    def elapsed_s(self, now: datetime | None = None) -> float:
+        """Seconds from the first event to the end, or to `now` (the last event, if not given) while it goes on."""
+        until = self.ended_at or now or self.last_at
+        return max(0.0, (until - self.started_at).total_seconds()) if until and self.started_at else 0.0
+
+    def activity(self, task: TaskView) -> str:
+        """What the agent that works on a task did last."""
+        agent = self.agents.get(task.agent or "")
+        return agent.activity if agent is not None and agent.ended is None else ""
+
+    def _on_the_result(self) -> dict[str, tuple[CheckResult, str]]:
+        ran = self.result_checks
+        return {result.check.command: (result, ran.commit) for result in ran.results} if ran else {}
+
+    def _after(self, diagnosis: Diagnosis) -> tuple[tuple[str, CheckResult], ...]:
+        """Later runs of a diagnosis' reproduction: on what its accepted tasks kept, and on the result."""
+        found = [
+            (task.id, result)
+            for task in self.tasks.values()
+            if task.state == "accepted" and task.task is not None and task.task.diagnosis == diagnosis.id
+            for result in (task.kept_round.checks if task.kept_round else ())
+            if result.check.command == diagnosis.reproduction
+        ]
+        if (on_result := self._on_the_result().get(diagnosis.reproduction or "")) is not None:
+            found.append(("the integrated result", on_result[0]))
+        return tuple(found)
+
+    def _task(self, name: str) -> TaskView:
+        return self.tasks.setdefault(name, TaskView(name))
+
+    @singledispatchmethod
+    def _on(self, event: Event) -> None:
+        raise TypeError(f"{type(event).__name__} is not an event of a run")
+
+    @_on.register
+    def _(self, event: ev.RunOpened) -> None:
+        self.opened = event
+
+    @_on.register
+    def _(self, event: ev.RunEnded) -> None:
+        self.ended = event
+
+    @_on.register
+    def _(self, event: ev.Noticed) -> None:
+        self.notices.append(event.text)
+
+    @_on.register
+    def _(self, event: ev.ReproductionRan) -> None:
+        self._reproduced[event.diagnosis] = event
+
+    @_on.register
+    def _(self, event: ev.Refused) -> None:
+        self.refusals.append(event)
+
+    @_on.register
+    def _(self, event: ev.Triaged) -> None:
+        self.triage = event.triage
+
+    @_on.register
+    def _(self, event: ev.PlanAdopted) -> None:
+        self.plan = event.plan
+        for task in event.plan.tasks:
+            self._task(task.id).task = task
+
+    @_on.register
+    def _(self, event: ev.TaskChanged) -> None:
+        task = self._task(event.task)
+        task.state, task.reason = event.state, event.reason
+        if event.state == "building":
+            task.builds += 1
+            task.started_at = task.started_at or self.last_at
+        task.settled_at = self.last_at if task.settled else None
+
+    @_on.register
+    def _(self, event: ev.AgentStarted) -> None:
+        self.agents[event.agent] = AgentView(event.agent, event.role, event.model, event.task)
+        if event.task is not None:
+            self._task(event.task).agent = event.agent
+
+    @_on.register
+    def _(self, event: ev.AgentEnded) -> None:
+        if (agent := self.agents.get(event.agent)) is not None:
+            agent.ended = event
+
+    @_on.register
+    def _(self, event: ev.ModelCalled) -> None:
+        self.meter.add(event)
+        if (agent := self.agents.get(event.agent)) is not None:
+            agent.model_calls += 1
+            agent.activity = f"model call {agent.model_calls} took {event.duration_s:.1f}s"
+
+    @_on.register
+    def _(self, event: ev.ToolCalled) -> None:
+        if (agent := self.agents.get(event.agent)) is not None:
+            agent.tool_calls += 1
+            named = event.summary if event.summary.startswith(event.tool) else f"{event.tool} {event.summary}".strip()
+            agent.activity = f"{named} (error)" if event.is_error else named
+
+    @_on.register
+    def _(self, event: ev.SnapshotTaken) -> None:
+        self._task(event.task).at_round(event.round).snapshot = event
+
+    @_on.register
+    def _(self, event: ev.DriftPutBack) -> None:
+        self._task(event.task).at_round(event.round).drift.append(event)
+
+    @_on.register
+    def _(self, event: ev.FollowUpNoted) -> None:
+        self.follow_ups.append(event.follow_up)
+
+    @_on.register
+    def _(self, event: ev.ChecksRan) -> None:
+        if event.task is None:
+            self.result_checks = event
+            return
+        shown = self._task(event.task).at_round(event.round)
+        shown.checks, shown.checked_commit = event.results, event.commit
+
+    @_on.register
+    def _(self, event: ev.Reviewed) -> None:
+        self._task(event.task).at_round(event.round).reviews.append(event)
+
+    @_on.register
+    def _(self, event: ev.LoopEnded) -> None:
+        self._task(event.task).loop = event
+
+    @_on.register
+    def _(self, event: ev.BranchSet) -> None:
+        self.branches[event.branch] = event
+        if event.task is not None:
+            self._task(event.task).branch = event
+
+    @_on.register
+    def _(self, event: ev.Kept) -> None:
+        self.kept.append(event)

@@ -1,0 +1,83 @@
+"""How numbers read in reports and on the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from captain.core.findings import SEVERITY_WEIGHT, Finding
+from captain.core.usage import Spend, Usage
+
+_CENT: Final = Decimal("0.01")
+_SMALL: Final = Decimal("0.10")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 task`, `2 tasks`, `2 branches`."""
+    plural = noun + ("es" if noun.endswith(("ch", "s", "sh")) else "s")
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def duration(seconds: float) -> str:
+    """`0.4s`, `12.3s`, `1m 12s`, `2h 05m`."""
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    return f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def amount(cost_usd: Decimal) -> str:
+    """US dollars; amounts below ten cents keep four decimals."""
+    places = _CENT if cost_usd >= _SMALL or cost_usd == 0 else Decimal("0.0001")
+    return f"${cost_usd.quantize(places):,}"
+
+
+def cost(spend: Spend) -> str:
+    """What the calls cost, and never less than is known: a call without a price is named, not counted as free."""
+    if not spend.unpriced_calls:
+        return amount(spend.cost_usd)
+    if spend.unpriced_calls == spend.model_calls:
+        return "unpriced"
+    return f"at least {amount(spend.cost_usd)}, {count(spend.unpriced_calls, 'call')} unpriced"
+
+
+def tokens(usage: Usage) -> str:
+    """`18,204 tokens (61 % of input cached)`."""
+    total = count(usage.total_tokens, "token")
+    return f"{total} ({cached_share(usage)} of input cached)" if usage.cached_tokens else total
+
+
+def short_tokens(usage: Usage) -> str:
+    """`18.2k tokens`, for a header."""
+    total = usage.total_tokens
+    if total < 1000:
+        return count(total, "token")
+    return f"{total / 1000:.1f}k tokens" if total < 999_950 else f"{total / 1_000_000:.1f}M tokens"
+
+
+def cached_share(usage: Usage) -> str:
+    return f"{100 * usage.cached_tokens / usage.input_tokens:.0f} %" if usage.input_tokens else "0 %"
+
+
+def severities(findings: Iterable[Finding]) -> str:
+    """`1 critical, 2 minor`; empty for no findings."""
+    numbers = Counter(finding.severity for finding in findings)
+    return ", ".join(f"{numbers[severity]} {severity}" for severity in SEVERITY_WEIGHT if numbers[severity])
+
+
+def verdict(name: str) -> str:
+    """`converged with residuals`."""
+    return name.replace("_", " ")
+
+
+def exit_code(code: int | None) -> str:
+    return "stopped at its time limit" if code is None else f"exit {code}"
+
+
+def commit(identifier: str) -> str:
+    """Enough of a commit id to be unique in practice and short enough to read."""
+    return identifier[:12]
