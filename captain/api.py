@@ -1,0 +1,253 @@
+"""The library's face: `run`, `run_sync`, `start`, and `Captain` for hosts that carry many runs.
+
+Nothing here is global: two runs in one process share nothing, not even on one repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from captain.agent import Builder
+from captain.core.clock import Clock, SystemClock
+from captain.core.errors import JournalError, UsageError
+from captain.core.events import Recorded, RunStatus
+from captain.core.usage import Budget
+from captain.models import Model, resolve
+from captain.orchestration import Options, Setting, Team, Voyage, carry, open_voyage
+from captain.reports import RunView, save
+from captain.review import Reviewer
+from captain.runs import default_state_dir
+from captain.sandbox import Sandbox
+
+__all__ = ["Captain", "Crew", "Options", "Outcome", "Run", "run", "run_sync", "start"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Which model plays which role: a name such as "openai-chat:MODEL@URL", or a `Model` of your own.
+
+    `build` may also be a `Builder` and `review` may hold `Reviewer`s. What is left out is played by the
+    captain's model. Models made from names are closed with the run; your own stay open.
+    """
+
+    captain: str | Model
+    build: str | Model | Builder | None = None
+    review: Sequence[str | Model | Reviewer] = ()
+    advisor: str | Model | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.review, str):
+            raise UsageError(
+                f"Crew(review={self.review!r}) is one name where a list is wanted.",
+                hint=f"Write review=[{self.review!r}].",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended. `branch` is the integrated result; `folder` holds report.md and report.json."""
+
+    run: str
+    status: RunStatus
+    summary: str
+    hint: str
+    branch: str | None
+    view: RunView
+    folder: Path
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status in ("succeeded", "answered")
+
+
+class Run:
+    """One run under way, inside `async with captain.start(...)`. Leaving the block early cancels it."""
+
+    def __init__(self, voyage: Voyage, folder: Path) -> None:
+        self._voyage = voyage
+        self._folder = folder
+        self._scope = anyio.CancelScope()
+        self._over = anyio.Event()
+        self._defect: BaseException | None = None
+
+    @property
+    def id(self) -> str:
+        return self._voyage.run
+
+    @property
+    def folder(self) -> Path:
+        """Where the report will be."""
+        return self._folder
+
+    def events(self) -> AsyncIterator[Recorded]:
+        """Every event from the first to `RunEnded`, at the reader's own pace."""
+        return self._voyage.journal.follow()
+
+    def cancel(self) -> None:
+        """Stops every agent and command of the run; what was done so far is kept."""
+        self._scope.cancel()
+
+    async def result(self) -> Outcome:
+        """Waits for the end. How it ended is data: only a defect of Captain's own is raised."""
+        await self._over.wait()
+        if self._defect is not None:
+            raise self._defect
+        view = RunView.of(self._voyage.journal.events)
+        assert view.ended is not None
+        return Outcome(
+            run=self.id,
+            status=view.ended.status,
+            summary=view.ended.summary,
+            hint=view.ended.hint,
+            branch=view.result.branch if view.result else None,
+            view=view,
+            folder=self._folder,
+        )
+
+    async def _go(self) -> None:
+        try:
+            with self._scope:
+                await carry(self._voyage)
+        except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
+            self._defect = error
+        finally:
+            self._voyage.journal.seal()
+            self._save()
+            self._over.set()
+
+    def _save(self) -> None:
+        try:
+            save(RunView.of(self._voyage.journal.events), self._folder)
+        except OSError as error:
+            self._defect = self._defect or JournalError(
+                f"The report of run {self.id} could not be saved in {self._folder}: {error.strerror}.",
+                hint=f"The record is whole: make space, then read it with `captain report {self.id}`.",
+            )
+
+
+class Captain:
+    """Carries requests with one crew and one way of working. It keeps nothing between runs.
+
+    `state_dir` is where records, reports and workspaces live; None is the user's own state folder.
+    Without a `sandbox`, commands run unsandboxed, and every report says so.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        *,
+        budget: Budget | None = None,
+        sandbox: Sandbox | None = None,
+        state_dir: Path | str | None = None,
+        options: Options | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.crew = crew
+        self.budget = budget or Budget()
+        self.sandbox = sandbox or Sandbox.none()
+        self.state_dir = Path(state_dir) if state_dir is not None else default_state_dir()
+        self.options = options or Options()
+        self.clock = clock or SystemClock()
+
+    @asynccontextmanager
+    async def start(self, request: str, *, repo: Path | str = ".") -> AsyncIterator[Run]:
+        """Starts a run and hands it over while it goes on.
+
+        Raises `UsageError` before anything has happened, for a repository or a crew that cannot be used.
+        """
+        async with AsyncExitStack() as stack:
+            setting = Setting(
+                team=_sign_on(self.crew, stack),
+                budget=self.budget,
+                sandbox=self.sandbox,
+                state_dir=self.state_dir,
+                options=self.options,
+                clock=self.clock,
+            )
+            voyage, folder = await stack.enter_async_context(open_voyage(request, Path(repo), setting))
+            run = Run(voyage, folder)
+            group = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(run.cancel)
+            group.start_soon(run._go)  # noqa: SLF001 - the run's own motor, no business of its users
+            yield run
+
+    async def run(self, request: str, *, repo: Path | str = ".") -> Outcome:
+        """One request from start to end."""
+        async with self.start(request, repo=repo) as run:
+            return await run.result()
+
+    def run_sync(self, request: str, *, repo: Path | str = ".") -> Outcome:
+        """`run` for callers without an event loop."""
+        return anyio.run(lambda: self.run(request, repo=repo))
+
+
+def start(
+    request: str,
+    *,
+    crew: Crew,
+    repo: Path | str = ".",
+    budget: Budget | None = None,
+    sandbox: Sandbox | None = None,
+    state_dir: Path | str | None = None,
+    options: Options | None = None,
+) -> AbstractAsyncContextManager[Run]:
+    """`async with captain.start(...) as run:`, a run to watch, cancel and wait for."""
+    captain = Captain(crew, budget=budget, sandbox=sandbox, state_dir=state_dir, options=options)
+    return captain.start(request, repo=repo)
+
+
+async def run(
+    request: str,
+    *,
+    crew: Crew,
+    repo: Path | str = ".",
+    budget: Budget | None = None,
+    sandbox: Sandbox | None = None,
+    state_dir: Path | str | None = None,
+    options: Options | None = None,
+) -> Outcome:
+    """Carries one request in one repository from its words to reviewed branches."""
+    captain = Captain(crew, budget=budget, sandbox=sandbox, state_dir=state_dir, options=options)
+    return await captain.run(request, repo=repo)
+
+
+def run_sync(
+    request: str,
+    *,
+    crew: Crew,
+    repo: Path | str = ".",
+    budget: Budget | None = None,
+    sandbox: Sandbox | None = None,
+    state_dir: Path | str | None = None,
+    options: Options | None = None,
+) -> Outcome:
+    """`run` for callers without an event loop."""
+    captain = Captain(crew, budget=budget, sandbox=sandbox, state_dir=state_dir, options=options)
+    return captain.run_sync(request, repo=repo)
+
+
+def _sign_on(crew: Crew, stack: AsyncExitStack) -> Team:
+    """The crew as objects; models made here are closed with the stack."""
+    made: dict[str, Model] = {}
+
+    def model(player: str | Model) -> Model:
+        if not isinstance(player, str):
+            return player
+        if player not in made:
+            made[player] = resolve(player)
+            stack.push_async_callback(made[player].aclose)
+        return made[player]
+
+    captain = model(crew.captain)
+    build = crew.build if crew.build is not None else captain
+    return Team(
+        captain=captain,
+        build=model(build) if isinstance(build, str) else build,
+        review=tuple(model(player) if isinstance(player, str) else player for player in crew.review) or (captain,),
+        advisor=model(crew.advisor) if crew.advisor is not None else None,
+    )

@@ -1,0 +1,89 @@
+"""One run, from the request to its end: triage, plan, delegate, integrate.
+
+Whatever happens, the record says how the run ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from captain.core.errors import BudgetExceededError, CaptainError
+from captain.core.events import RunEnded, RunStatus
+from captain.core.tasks import Triage
+from captain.orchestration.context import Voyage
+from captain.orchestration.conversation import Conversation
+from captain.orchestration.delegate import TaskResult, delegate
+from captain.orchestration.integrate import Integration, integrate
+from captain.orchestration.plan import PlanDesk, make_plan
+from captain.orchestration.triage import NeedsPersonError, TriageDesk, triage
+
+
+async def carry(voyage: Voyage) -> RunEnded:
+    """Carries the voyage's request and records its end. Cancellation is recorded and passed on."""
+    try:
+        ended = await _steps(voyage)
+    except NeedsPersonError as error:
+        ended = RunEnded(status="needs_human", summary=str(error), hint=error.hint)
+    except BudgetExceededError as error:
+        ended = RunEnded(status="budget", summary=str(error), hint=error.hint)
+    except CaptainError as error:
+        ended = RunEnded(status="failed", summary=str(error), hint=error.hint)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await voyage.tell(RunEnded(status="cancelled", summary="The run was cancelled; what was done is kept."))
+        raise
+    except BaseException as error:
+        with anyio.CancelScope(shield=True):
+            summary = f"The run broke off with {type(error).__name__}; this is a defect of Captain's."
+            await voyage.tell(RunEnded(status="failed", summary=summary))
+        raise
+    await voyage.tell(ended)
+    return ended
+
+
+async def _steps(voyage: Voyage) -> RunEnded:
+    triage_desk, plan_desk = TriageDesk(voyage), PlanDesk(voyage)
+    captain = Conversation(voyage, (triage_desk.submit, plan_desk.submit))
+    decided = await triage(voyage, captain)
+    if not decided.leads_to_work:
+        return _without_work(decided)
+    plan_desk.triage = decided
+    plan = await make_plan(voyage, captain)
+    results = await delegate(voyage, plan)
+    return conclude(results, await integrate(voyage, plan, results))
+
+
+def _without_work(decided: Triage) -> RunEnded:
+    status: RunStatus = "answered"
+    if decided.kind == "clarify":
+        status = "needs_human"
+    elif decided.kind == "decline":
+        status = "declined"
+    return RunEnded(status=status, summary=decided.reply)
+
+
+def conclude(results: Sequence[TaskResult], integration: Integration) -> RunEnded:
+    """How a run ended, from what its tasks and their integration came to."""
+    total, done = len(results), len(integration.integrated)
+    where = f" on {integration.branch}" if integration.branch else ""
+    if integration.failed_checks:
+        names = ", ".join(failed.check.name for failed in integration.failed_checks)
+        return RunEnded(
+            status="failed",
+            summary=f"The accepted tasks do not pass their checks together: {names}.",
+            hint="Each task's own branch is kept; the integrated tree is kept under the ref the report names.",
+        )
+    if done == total:
+        tasks = "The task is" if total == 1 else f"All {total} tasks are"
+        return RunEnded(status="succeeded", summary=f"{tasks} accepted and integrated{where}.")
+    open_ = [result for result in results if result.task.id not in integration.integrated]
+    summary = f"{done} of {total} tasks {'is' if done == 1 else 'are'} accepted and integrated{where}. " + " ".join(
+        f"{result.task.id}: {result.reason}." for result in open_
+    )
+    if any(result.reason.startswith("budget:") for result in open_):
+        return RunEnded(status="budget", summary=summary, hint="Start again with a larger budget.")
+    if any(result.state == "failed" for result in open_):
+        return RunEnded(status="failed", summary=summary, hint="The report says what was tried and what is kept.")
+    return RunEnded(status="needs_human", summary=summary, hint="Look at the parked branches and decide.")

@@ -1,0 +1,126 @@
+"""What every step of a run works with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from captain.agent import Builder, Crewmate
+from captain.core.clock import Clock
+from captain.core.errors import UsageError
+from captain.core.events import Event, FollowUpNoted, Role
+from captain.core.tasks import Check, CheckResult, FollowUp
+from captain.core.usage import Usage
+from captain.models import Model, cost_usd
+from captain.orchestration.memory import ProjectMemory
+from captain.review import Reviewer
+from captain.runs import Journal, Ledger
+from captain.sandbox import Box, ExecResult
+from captain.tools import Tool, clip
+from captain.workspace import Repository, Workspaces
+
+_OUTPUT_LIMIT_CHARS = 6_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run goes about its work. Times are seconds; `extra_tools` are given to every Build agent."""
+
+    max_parallel: int = 4
+    max_rounds: int = 3
+    max_turns: int = 200
+    command_timeout_s: float = 600.0
+    include_dirty: bool = False
+    extra_tools: tuple[Tool, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("max_parallel", "max_rounds", "max_turns", "command_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"Options({name}={getattr(self, name)}) is not positive.", hint="Use 1 or more.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """Who plays which role, as objects: a crew whose names have been resolved."""
+
+    captain: Model
+    build: Model | Builder
+    review: tuple[Model | Reviewer, ...]
+    advisor: Model | None = None
+
+    def names(self) -> tuple[tuple[Role, str], ...]:
+        """Role and model id, or the name of the class where the host brought an object of its own."""
+        roles: list[tuple[Role, object]] = [("captain", self.captain), ("build", self.build)]
+        roles += [("review", reviewer) for reviewer in self.review]
+        roles += [("advisor", self.advisor)] if self.advisor else []
+        return tuple((role, name_of(player)) for role, player in roles)
+
+    def unpriced(self) -> tuple[str, ...]:
+        """The ids of the models whose price is not known."""
+        players = (self.captain, self.build, *self.review, self.advisor)
+        models = [player for player in players if isinstance(player, Model)]
+        return tuple(dict.fromkeys(model.id for model in models if cost_usd(model.profile, Usage()) is None))
+
+
+def name_of(player: object) -> str:
+    for attribute in ("id", "name"):
+        if isinstance(name := getattr(player, attribute, None), str):
+            return name
+    return type(player).__name__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voyage:
+    """One run under way. `base` is the commit everything starts from."""
+
+    run: str
+    request: str
+    base: str
+    repository: Repository
+    workspaces: Workspaces
+    team: Team
+    journal: Journal
+    ledger: Ledger
+    clock: Clock
+    memory: ProjectMemory
+    options: Options
+    files: tuple[str, ...]
+
+    async def tell(self, event: Event) -> None:
+        await self.journal.record(event)
+
+    async def note(self, follow_ups: Iterable[FollowUp]) -> None:
+        for follow_up in follow_ups:
+            await self.tell(FollowUpNoted(follow_up=follow_up))
+
+    def mate(self, model: Model, role: Role, name: str) -> Crewmate:
+        return Crewmate(model=model, name=name, role=role, clock=self.clock, journal=self.journal, ledger=self.ledger)
+
+    @asynccontextmanager
+    async def fresh_box(self, name: str, commit: str) -> AsyncIterator[Box]:
+        """A box on a copy nobody has worked in: the only place where something can be proved."""
+        async with self.workspaces.open(name, commit, scratch=True) as workspace:
+            yield workspace.box
+
+    async def run_checks(self, checks: tuple[Check, ...], commit: str, *, path: str) -> tuple[CheckResult, ...]:
+        """Runs checks on a fresh copy of `commit`, one after another; what they print is data."""
+
+        async def run() -> list[CheckResult]:
+            async with self.fresh_box(path.replace("/", "-"), commit) as box:
+                return [await self._run_check(check, box) for check in checks]
+
+        if not checks:
+            return ()
+        return tuple(await self.journal.step(path, run, inputs=(commit, list(checks)), gives=list[CheckResult]))
+
+    async def _run_check(self, check: Check, box: Box) -> CheckResult:
+        result = await box.run_shell(check.command, timeout_s=self.options.command_timeout_s)
+        return CheckResult(
+            check=check, exit_code=result.exit_code, output=shown(result, box), duration_s=round(result.duration_s, 3)
+        )
+
+
+def shown(result: ExecResult, box: Box) -> str:
+    """A command's output, clipped; paths are given from the copy's root, as the copy is gone afterwards."""
+    return clip(result.text.replace(f"{box.root}/", "").strip(), _OUTPUT_LIMIT_CHARS)

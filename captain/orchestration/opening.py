@@ -1,0 +1,131 @@
+"""Opening a run: the repository as it is, its record, its base commit and the project's own notes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from captain.core import ids
+from captain.core.clock import Clock
+from captain.core.errors import UsageError
+from captain.core.events import Kept, Noticed, RunOpened
+from captain.core.usage import Budget
+from captain.orchestration.context import Options, Team, Voyage
+from captain.orchestration.memory import ProjectMemory
+from captain.runs import Journal, Ledger, Project, SqliteStore
+from captain.sandbox import Sandbox
+from captain.workspace import Repository, Salvaged, Workspaces, reclaim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a run is opened with."""
+
+    team: Team
+    budget: Budget
+    sandbox: Sandbox
+    state_dir: Path
+    options: Options
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterator[tuple[Voyage, Path]]:
+    """The voyage and the folder for its report. Raises `UsageError` before anything has happened."""
+    if not request.strip():
+        raise UsageError("The request is empty.", hint="Say in a sentence or more what should be done.")
+    repository = await Repository.open(repo)
+    state_dir = setting.state_dir.absolute()
+    if state_dir.is_relative_to(repository.root):
+        raise UsageError(
+            f"The state folder {state_dir} is inside the work tree {repository.root}.",
+            hint="Name a folder outside the repository.",
+        )
+    project = Project.of(state_dir, repository.common_dir)
+    project.create(repository.common_dir)
+    run = ids.new_run_id(setting.clock.now())
+    with project.hold(run) as folder:
+        store = await SqliteStore.open(project.journal, run)
+        try:
+            yield (
+                await _open(request, run, repository=repository, project=project, store=store, setting=setting),
+                folder,
+            )
+        finally:
+            await store.aclose()
+
+
+async def _open(
+    request: str, run: str, *, repository: Repository, project: Project, store: SqliteStore, setting: Setting
+) -> Voyage:
+    options = setting.options
+    dirty = repository.dirty
+    base = repository.head
+    if dirty and options.include_dirty:
+        base = await repository.snapshot_work_tree(f"Uncommitted changes at the start of run {run}")
+    await repository.set_ref(ids.base_ref(run), base, None)
+    files = await repository.files(base)
+    memory = await ProjectMemory.read(repository, base, files)
+    journal = await Journal.open(store, setting.clock)
+    voyage = Voyage(
+        run=run,
+        request=request,
+        base=base,
+        repository=repository,
+        workspaces=Workspaces(repository, project.workspaces, run, setting.sandbox),
+        team=setting.team,
+        journal=journal,
+        ledger=Ledger(setting.budget, setting.clock),
+        clock=setting.clock,
+        memory=memory,
+        options=options,
+        files=files,
+    )
+    await voyage.tell(
+        RunOpened(
+            run=run,
+            request=request,
+            repository=str(repository.root),
+            base=base,
+            branch=repository.branch,
+            crew=setting.team.names(),
+            sandbox=setting.sandbox.name,
+            memory=tuple(file.path for file in memory.files),
+        )
+    )
+    for note in _notes(voyage, dirty=dirty, budget=setting.budget):
+        await voyage.tell(Noticed(text=note))
+    for salvaged in await reclaim(project.workspaces, repository, setting.sandbox):
+        await voyage.tell(_of_salvaged(salvaged))
+    return voyage
+
+
+def _of_salvaged(salvaged: Salvaged) -> Kept | Noticed:
+    if salvaged.ref and salvaged.commit:
+        reason = f"work of run {salvaged.run} ({salvaged.name}), whose process ended before it could finish"
+        return Kept(ref=salvaged.ref, commit=salvaged.commit, reason=reason)
+    return Noticed(
+        text=f"An abandoned copy of run {salvaged.run} stays in {salvaged.copy}: "
+        f"it cannot be saved ({salvaged.problem})."
+    )
+
+
+def _notes(voyage: Voyage, *, dirty: bool, budget: Budget) -> list[str]:
+    """What a person should know before the run starts, in whole sentences."""
+    notes = list(voyage.repository.notes)
+    if dirty and voyage.options.include_dirty:
+        notes.append("Uncommitted changes are part of the base: --include-dirty took a snapshot of them.")
+    elif dirty:
+        notes.append(
+            "The work tree has uncommitted changes. They are not part of the base; --include-dirty takes them in."
+        )
+    if voyage.repository.branch is None:
+        notes.append("HEAD is detached; the run starts from the commit it points at.")
+    if budget.cost_usd is not None and (unpriced := voyage.team.unpriced()):
+        notes.append(
+            f"The cost limit cannot count calls whose price is not known ({', '.join(unpriced)}); "
+            "a limit on tokens holds for every model."
+        )
+    return notes

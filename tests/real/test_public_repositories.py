@@ -1,0 +1,154 @@
+"""Real bugs of real public repositories, carried from words to a branch by scripted crews.
+
+The bugs are listed by commit in the conformance material; the repositories are clones in the folder that
+CAPTAIN_REPOSITORIES names, as `owner+name/repo`. The crews' texts come from the repositories' own history.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import captain
+from captain.core import events as ev
+from captain.core.messages import ToolCall
+from captain.models import ScriptedModel, call
+from captain.testing import git
+from tests.voyages import finding, fingerprint, plan, review
+
+CONFORMANCE = Path(os.environ.get("CAPTAIN_CONFORMANCE", Path(__file__).parents[3] / "shared" / "conformance"))
+REPOSITORIES = os.environ.get("CAPTAIN_REPOSITORIES", "")
+_OLD = "ignore::pytest.PytestRemovedIn10Warning"  # older suites run under the pytest of today
+IMPORT_NAMES = {"pyyaml": "yaml"}
+
+
+def bugs(kind: str) -> list[Any]:
+    listed = CONFORMANCE / "bugs.json"
+    entries = json.loads(listed.read_text()) if listed.exists() else []
+    found = [pytest.param(bug, id=bug["id"]) for bug in entries if bug["kind"] == kind]
+    return found or [pytest.param(None, marks=pytest.mark.skip(reason=f"there is no list of bugs at {listed}"))]
+
+
+def clone(bug: dict[str, Any], to: Path) -> Path:
+    """The repository at the commit before the fix, on a branch of its own; skips where it is not at hand."""
+    source = Path(REPOSITORIES) / bug["repo"].replace("/", "+") / "repo"
+    if not REPOSITORIES or not source.exists():
+        pytest.skip(f"no clone of {bug['repo']}: CAPTAIN_REPOSITORIES names no folder that has one")
+    for need in bug["needs"]:
+        name = need.split(" ")[0]
+        if importlib.util.find_spec(IMPORT_NAMES.get(name, name)) is None:
+            pytest.skip(f"{bug['id']} needs {name}, which is not installed here")
+    git(to.parent, "clone", "--quiet", "--no-checkout", str(source), str(to))
+    fixed = bug.get("fix_commit") or bug["final_fix_commit"]
+    git(to, "checkout", "--quiet", "--detach", fixed)
+    command = pytest_command(bug, bug.get("fail_to_pass") or bug["tests_wanted_by_naive_fix"])
+    if subprocess.run(command, shell=True, cwd=to, capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"the tests of {bug['id']} do not pass on this machine even at the fix")
+    git(to, "checkout", "--quiet", "-B", "work", bug["base_commit"])
+    return to
+
+
+def run_from(bug: dict[str, Any], commit: str, tests: list[str]) -> str:
+    """A command that runs tests as they are in `commit`."""
+    fetch = " && ".join(f"git show {commit}:{path} > {path}" for path in bug["test_paths"])
+    return f"{fetch} && {pytest_command(bug, tests)}"
+
+
+def pytest_command(bug: dict[str, Any], tests: list[str]) -> str:
+    words = shlex.join([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", _OLD, *tests])
+    return f"PYTHONPATH={bug['pythonpath']} {words}"
+
+
+def files_at(repo: Path, commit: str, paths: list[str]) -> tuple[ToolCall, ...]:
+    return tuple(call("write", path=path, content=git(repo, "show", f"{commit}:{path}") + "\n") for path in paths)
+
+
+def triage(paths: list[str], reproduction: str) -> ToolCall:
+    diagnosis = {"cause": "see the fix", "locations": [{"path": path} for path in paths], "reproduction": reproduction}
+    return call("submit_triage", kind="fix", reason="a bug", diagnoses=[diagnosis])
+
+
+def the_plan(bug: dict[str, Any], paths: list[str], check: str) -> ToolCall:
+    return plan(
+        {
+            "id": "T1",
+            "title": bug["problem"].splitlines()[0][:70],
+            "kind": "fix",
+            "brief": bug["problem"],
+            "paths": [f"/{path}" for path in paths],
+            "criteria": [{"text": "The tests of the module pass.", "check": "tests"}],
+            "checks": [{"name": "tests", "command": check}],
+            "diagnosis": "D1",
+        }
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", bugs("single"))
+async def test_a_real_bug_is_fixed_on_a_branch_and_the_clone_is_left_as_it_was(
+    bug: dict[str, Any], tmp_path: Path
+) -> None:
+    repo = clone(bug, tmp_path / "a clone")
+    changed = [*bug["source_paths"], *bug["test_paths"]]
+    fix = files_at(repo, bug["fix_commit"], changed)
+    check = pytest_command(bug, bug["fail_to_pass"])
+    team = captain.Crew(
+        captain=ScriptedModel(
+            [
+                triage(bug["source_paths"], run_from(bug, bug["fix_commit"], bug["fail_to_pass"])),
+                the_plan(bug, changed, check),
+            ]
+        ),
+        build=ScriptedModel([(*fix, call("shell", command=check)), "Fixed."]),
+        review=[ScriptedModel([review()])],
+    )
+    before = fingerprint(repo)
+    outcome = await captain.run(bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state")
+    assert outcome.status == "succeeded", outcome.summary
+    assert outcome.branch is not None
+    assert git(repo, "diff", outcome.branch, bug["fix_commit"], "--", *changed) == ""
+    assert fingerprint(repo) == before
+    (reproduced,) = outcome.view.reproductions
+    assert reproduced.before is not None
+    assert reproduced.before.seen_to_fail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", bugs("review-loop"))
+async def test_a_naive_fix_that_broke_other_tests_is_caught_and_mended_in_the_next_round(
+    bug: dict[str, Any], tmp_path: Path
+) -> None:
+    repo = clone(bug, tmp_path / "a clone")
+    paths = sorted({*bug["naive_fix_paths"], *bug["final_fix_paths"]})
+    guarded = [*bug["tests_wanted_by_naive_fix"], *bug["tests_broken_by_naive_fix"]]
+    check = run_from(bug, bug["final_fix_commit"], guarded)
+    team = captain.Crew(
+        captain=ScriptedModel(
+            [
+                triage(paths, run_from(bug, bug["final_fix_commit"], bug["tests_wanted_by_naive_fix"])),
+                the_plan(bug, paths, check),
+            ]
+        ),
+        build=ScriptedModel(
+            [
+                *(files_at(repo, bug["naive_fix_commit"], paths), "Fixed."),
+                *(files_at(repo, bug["final_fix_commit"], paths), "Now really."),
+            ]
+        ),
+        review=[ScriptedModel([review(finding(claim="transactions are split")), review()])],
+    )
+    before = fingerprint(repo)
+    async with captain.start(bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state") as run:
+        ended = [r.event async for r in run.events() if isinstance(r.event, ev.LoopEnded)]
+        outcome = await run.result()
+    assert outcome.status == "succeeded"
+    assert [(loop.verdict, loop.rounds) for loop in ended] == [("converged", 2)]
+    assert fingerprint(repo) == before
