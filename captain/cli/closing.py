@@ -1,0 +1,50 @@
+"""The last lines of a run: what came of it, where it is, and how to look at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from captain.reports import words
+from captain.reports.escape import one_line, visible
+from captain.reports.files import MARKDOWN
+from captain.reports.marks import shell
+from captain.reports.view import RunView
+
+if TYPE_CHECKING:
+    from captain.api import Outcome
+
+
+def closing_lines(outcome: Outcome) -> list[str]:
+    view = outcome.view
+    lines = [f"{words.verdict(outcome.status)}: {visible(outcome.summary).strip()}".rstrip(": ")]
+    if outcome.hint:
+        lines.append(f"hint: {one_line(outcome.hint)}")
+    if view.unsandboxed:
+        lines.append("unsandboxed: the commands of this run were not confined.")
+    lines += [f"result: {one_line(outcome.branch)}", f"  {look_at(view, outcome.branch)}"] if outcome.branch else []
+    if left := _left(view):
+        lines.append(f"left: {left}")
+    lines.append(f"spent: {_spent(view)}")
+    lines.append(f"report: {one_line(str(outcome.folder / MARKDOWN))}")
+    return lines
+
+
+def look_at(view: RunView, branch: str) -> str:
+    """The command that shows what a branch changes."""
+    return shell("git", "-C", view.repository, "diff", f"{words.commit(view.base)}..{branch}")
+
+
+def _left(view: RunView) -> str:
+    findings = [finding for task in view.tasks.values() for finding in task.open_findings]
+    parts = [f"{words.count(len(findings), 'finding')} ({words.severities(findings)})"] if findings else []
+    if view.follow_ups:
+        parts.append(words.count(len(view.follow_ups), "follow-up"))
+    return ", ".join(parts)
+
+
+def _spent(view: RunView) -> str:
+    time = words.duration(view.elapsed_s())
+    if not view.spend.model_calls:
+        return f"{time}, no model call"
+    calls = words.count(view.spend.model_calls, "model call")
+    return f"{time}, {calls}, {words.tokens(view.spend.usage)}, {words.cost(view.spend)}"

@@ -1,0 +1,31 @@
+"""What the command's exit code says about a run.
+
+0    succeeded, or answered
+1    failed, or declined; also an error while the command worked
+2    called wrongly; nothing has happened
+3    needs a person, or a larger budget
+130  cancelled
+141  whoever read the output went away (what a shell reports for SIGPIPE)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from captain.core.events import RunStatus
+
+FAILED: Final = 1
+USAGE: Final = 2
+CANCELLED: Final = 130
+BROKEN_PIPE: Final = 141
+
+EXIT_CODES: Final[dict[RunStatus, int]] = {
+    "succeeded": 0,
+    "answered": 0,
+    "failed": FAILED,
+    "declined": FAILED,
+    "needs_human": 3,
+    "budget": 3,
+    "cancelled": CANCELLED,
+}

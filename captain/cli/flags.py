@@ -1,0 +1,74 @@
+"""The options of the commands, each with its help, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Request: TypeAlias = Annotated[
+    str, typer.Argument(metavar="REQUEST", help="What you want done; - reads it from standard input.")
+]
+Repo: TypeAlias = Annotated[Path, typer.Option("--repo", help="A path inside the git repository to work on.")]
+CaptainModel: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--captain", metavar="MODEL", help="Model that triages, plans and delegates, such as openai-chat:gpt-5.5."
+    ),
+]
+BuildModel: TypeAlias = Annotated[
+    str | None, typer.Option("--build", metavar="MODEL", help="Model that does the work. Default: the captain's.")
+]
+ReviewModels: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--review", metavar="MODEL", help="Model that reviews; may be given more than once. Default: the captain's."
+    ),
+]
+AdvisorModel: TypeAlias = Annotated[
+    str | None, typer.Option("--advisor", metavar="MODEL", help="Stronger model asked for advice when work is stuck.")
+]
+CrewPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--crew", metavar="FILE.toml", help="File with a [crew] and a [budget]; options given here win over it."
+    ),
+]
+BudgetUsd: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--budget-usd", metavar="X", help="Most that all model calls together may cost, in US dollars."),
+]
+BudgetTokens: TypeAlias = Annotated[
+    int | None, typer.Option("--budget-tokens", metavar="N", help="Most tokens, in and out together.")
+]
+BudgetTime: TypeAlias = Annotated[
+    str | None, typer.Option("--budget-time", metavar="TIME", help="Longest time: 90 (seconds), 5m, 1h30m.")
+]
+BudgetCalls: TypeAlias = Annotated[int | None, typer.Option("--budget-calls", metavar="N", help="Most model calls.")]
+MaxParallel: TypeAlias = Annotated[
+    int, typer.Option("--max-parallel", metavar="N", help="Most tasks at work at the same time.")
+]
+MaxRounds: TypeAlias = Annotated[
+    int, typer.Option("--max-rounds", metavar="N", help="Most rounds of review and fixing per task.")
+]
+CommandTimeout: TypeAlias = Annotated[
+    str, typer.Option("--command-timeout", metavar="TIME", help="Longest time for one command: 90 (seconds), 5m.")
+]
+IncludeDirty: TypeAlias = Annotated[
+    bool, typer.Option("--include-dirty", help="Start from your uncommitted changes too.")
+]
+StateDir: TypeAlias = Annotated[
+    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where records, reports and workspaces are kept.")
+]
+RecordTo: TypeAlias = Annotated[
+    Path | None, typer.Option("--record", metavar="DIR", help="Keep every model call in DIR, to be replayed.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object per event, the outcome last.")]
+Live: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--live/--plain", help="A live tree, or plain lines. Default: by what standard output is.", show_default=False
+    ),
+]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Only the outcome.")]

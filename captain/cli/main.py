@@ -1,0 +1,183 @@
+"""The commands. What a command needs is imported when it runs: `captain --version` takes no model library."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from captain.cli import flags
+from captain.cli.boundary import Switches
+from captain.cli.exits import CANCELLED, EXIT_CODES
+
+if TYPE_CHECKING:
+    from captain.api import Outcome
+    from captain.cli.screens import Screen
+
+app = typer.Typer(
+    name="captain",
+    help="Agent orchestration that converges: investigate, plan, delegate, review and fix by rule.",
+    epilog="Exit codes: 0 done or answered, 1 failed or declined, 2 called wrongly, 3 needs a person or budget, "
+    "130 cancelled.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    context.ensure_object(Switches).debug = debug
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    print(f"captain {installed('captain-agents')}")
+
+
+@app.command()
+def run(
+    request: flags.Request,
+    *,
+    repo: flags.Repo = Path(),
+    captain: flags.CaptainModel = None,
+    build: flags.BuildModel = None,
+    review: flags.ReviewModels = None,
+    advisor: flags.AdvisorModel = None,
+    crew: flags.CrewPath = None,
+    budget_usd: flags.BudgetUsd = None,
+    budget_tokens: flags.BudgetTokens = None,
+    budget_time: flags.BudgetTime = None,
+    budget_calls: flags.BudgetCalls = None,
+    max_parallel: flags.MaxParallel = 4,
+    max_rounds: flags.MaxRounds = 3,
+    command_timeout: flags.CommandTimeout = "10m",
+    include_dirty: flags.IncludeDirty = False,
+    state_dir: flags.StateDir = None,
+    record: flags.RecordTo = None,
+    as_json: flags.AsJson = False,
+    live: flags.Live = None,
+    quiet: flags.Quiet = False,
+) -> int:
+    """Carry one request in a git repository to reviewed, integrated branches."""
+    from captain.cli import setup
+    from captain.cli.values import parse_count, parse_duration
+
+    limits = setup.limits_of(usd=budget_usd, tokens=budget_tokens, time=budget_time, calls=budget_calls)
+    flagged = replace(limits, captain=captain, build=build, review=tuple(review or ()), advisor=advisor)
+    parallel, rounds = parse_count(max_parallel, "--max-parallel"), parse_count(max_rounds, "--max-rounds")
+    timeout_s = parse_duration(command_timeout, "--command-timeout")
+    wanted = setup.read_request(request)
+    chosen = setup.combine(crew, flagged)
+    screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
+    crewed, budget = setup.crew_of(chosen), setup.budget_of(chosen)
+
+    from captain.api import Captain  # after what can be wrong in a call: it takes most of a second
+    from captain.cli.drive import pursue
+    from captain.orchestration import Options
+
+    options = Options(
+        max_parallel=parallel, max_rounds=rounds, command_timeout_s=timeout_s, include_dirty=include_dirty
+    )
+
+    async def carry() -> Outcome | None:
+        async with setup.recorded(crewed, record) as players:
+            carrier = Captain(players, budget=budget, state_dir=state_dir, options=options)
+            return await pursue(carrier.start(wanted, repo=repo), screen)
+
+    return _finish(carry, screen)
+
+
+@app.command()
+def demo(
+    *,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", help="Where the sample repository goes. Default: a new one.")
+    ] = None,
+    as_json: flags.AsJson = False,
+    live: flags.Live = None,
+    quiet: flags.Quiet = False,
+) -> int:
+    """Show a whole run on a sample repository, without a model or a key."""
+    from captain.api import Captain
+    from captain.cli import setup
+    from captain.cli.drive import pursue
+    from captain.cli.screens import whisper
+    from captain.demo import prepare
+    from captain.reports import one_line
+
+    screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
+    say = whisper if as_json else print
+    say("Demo: the model replies are scripted; git, commands, checks, guards and the review loop are real.")
+    shown = prepare(into)
+    carrier = Captain(shown.crew, sandbox=shown.sandbox)
+    code = _finish(lambda: pursue(carrier.start(shown.request, repo=shown.repo), screen), screen)
+    say(f"The demo's repository is {one_line(str(shown.repo))}; look around in it, and delete it when you are done.")
+    return code
+
+
+@app.command()
+def runs(
+    *,
+    repo: flags.Repo = Path(),
+    everywhere: Annotated[bool, typer.Option("--all", help="Runs of all repositories.")] = False,
+    state_dir: flags.StateDir = None,
+) -> None:
+    """List the runs on record, newest first."""
+    from captain.cli import history
+    from captain.runs import default_state_dir, stored_runs
+
+    found = stored_runs(state_dir or default_state_dir(), None if everywhere else history.git_dir_of(repo))
+    for line in history.list_runs(found, width=history.terminal_width()):
+        print(line)
+    if not found:
+        print(
+            "No run is on record." if everywhere else "No run of this repository is on record; --all lists the others."
+        )
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or its beginning; see captain runs.")],
+    form: Annotated[Literal["markdown", "json"], typer.Option("--format", help="How it is written.")] = "markdown",
+    state_dir: flags.StateDir = None,
+) -> None:
+    """Print the report of a run, made anew from its record."""
+    from captain.cli.history import print_report
+    from captain.reports import RunView
+    from captain.runs import default_state_dir, find_run
+
+    stored = find_run(state_dir or default_state_dir(), run)
+    print_report(RunView.of(stored.events()), as_json=form == "json")
+
+
+def _finish(carry: Callable[[], Awaitable[Outcome | None]], screen: Screen) -> int:
+    """Carries a run in an event loop of its own and has the last words said."""
+    import anyio
+
+    outcome = anyio.run(carry)
+    if outcome is None:
+        return CANCELLED
+    screen.finish(outcome)
+    return EXIT_CODES[outcome.status]

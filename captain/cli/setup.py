@@ -1,0 +1,133 @@
+"""From flags and crew file to what a run is given: crew, budget, request, screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from captain.cli.crewfile import CrewFile, read_crew_file
+from captain.cli.screens import JsonScreen, Screen
+from captain.cli.values import parse_count, parse_duration, parse_usd
+from captain.core.errors import UsageError
+from captain.core.usage import Budget
+
+if TYPE_CHECKING:
+    from captain.api import Crew
+    from captain.models import Model
+
+T = TypeVar("T")
+
+
+def combine(file: Path | None, flags: CrewFile) -> CrewFile:
+    """Flags win over the crew file, key by key."""
+    if file is None:
+        return flags
+    written = read_crew_file(file)
+    return CrewFile(
+        captain=flags.captain or written.captain,
+        build=flags.build or written.build,
+        review=flags.review or written.review,
+        advisor=flags.advisor or written.advisor,
+        usd=flags.usd or written.usd,
+        tokens=flags.tokens or written.tokens,
+        time_s=flags.time_s or written.time_s,
+        calls=flags.calls or written.calls,
+    )
+
+
+def limits_of(*, usd: str | None, tokens: int | None, time: str | None, calls: int | None) -> CrewFile:
+    """The budget flags, in the form of a crew file that says nothing else."""
+    return CrewFile(
+        usd=None if usd is None else parse_usd(usd, "--budget-usd"),
+        tokens=None if tokens is None else parse_count(tokens, "--budget-tokens"),
+        time_s=None if time is None else parse_duration(time, "--budget-time"),
+        calls=None if calls is None else parse_count(calls, "--budget-calls"),
+    )
+
+
+@asynccontextmanager
+async def recorded(crew: Crew, folder: Path | None) -> AsyncIterator[Crew]:
+    """`crew` with every model's replies kept in `folder`; the crew itself without one."""
+    if folder is None:
+        yield crew
+        return
+    from captain.models import Recording, resolve
+
+    async with AsyncExitStack() as stack:
+        made: dict[str, Model] = {}
+
+        def kept(name: str) -> Model:
+            if name not in made:
+                made[name] = Recording(resolve(name), folder)
+                stack.push_async_callback(made[name].aclose)
+            return made[name]
+
+        yield replace(
+            crew,
+            captain=_each(crew.captain, kept),
+            build=_each(crew.build, kept),
+            review=tuple(_each(one, kept) for one in crew.review),
+            advisor=_each(crew.advisor, kept),
+        )
+
+
+def _each(player: T, kept: Callable[[str], Model]) -> T | Model:
+    return kept(player) if isinstance(player, str) else player
+
+
+def crew_of(chosen: CrewFile) -> Crew:
+    if chosen.captain is None:
+        raise UsageError(
+            "No model is given for the captain.",
+            hint="Give one with --captain MODEL, such as --captain openai-chat:gpt-5.5, or in a file with "
+            "--crew FILE.toml. To see a whole run without a model or a key: captain demo (make demo in a checkout).",
+        )
+    from captain.api import Crew
+
+    return Crew(captain=chosen.captain, build=chosen.build, review=chosen.review, advisor=chosen.advisor)
+
+
+def budget_of(chosen: CrewFile) -> Budget | None:
+    """None where nothing is limited."""
+    if chosen.usd is None and chosen.tokens is None and chosen.time_s is None and chosen.calls is None:
+        return None
+    return Budget(cost_usd=chosen.usd, tokens=chosen.tokens, time_s=chosen.time_s, model_calls=chosen.calls)
+
+
+def read_request(argument: str) -> str:
+    """The request itself, or standard input for `-`."""
+    request = argument
+    if argument == "-":
+        try:
+            request = sys.stdin.read()
+        except UnicodeDecodeError as error:
+            raise UsageError("The request on standard input is not UTF-8 text.", hint="Convert it first.") from error
+    if not request.strip():
+        where = " on standard input" if argument == "-" else ""
+        raise UsageError(f"The request{where} is empty.", hint='Say what you want done: captain run "Fix …".')
+    return request.strip()
+
+
+def choose_screen(*, as_json: bool, live: bool | None, quiet: bool) -> Screen:
+    """JSON if asked for; else what `live` says; else the tree on a terminal that can draw one, and plain lines."""
+    if as_json and (live is not None or quiet):
+        raise UsageError("--json goes with none of --live, --plain and --quiet.", hint="Leave the others out.")
+    if live and quiet:
+        raise UsageError("--live and --quiet exclude each other.", hint="Leave one of them out.")
+    if as_json:
+        return JsonScreen()
+    able = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    if live or (live is None and able and not quiet):
+        from rich.console import Console
+
+        from captain.cli.live import LiveScreen
+
+        return LiveScreen(Console(force_terminal=True if live else None))
+    from captain.cli.plain import PlainScreen
+
+    return PlainScreen(quiet=quiet)

@@ -1,0 +1,80 @@
+"""Plain lines and the closing lines, whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from captain.cli.closing import closing_lines
+from captain.cli.plain import PlainScreen, plain_lines
+from captain.cli.screens import JsonScreen
+from captain.core import codec
+from captain.core.events import Recorded
+from captain.reports import RunView
+from tests.cli.fakes import outcome_of
+from tests.reports.sample import hostile_run, whole_run
+from tests.reports.snapshot import assert_matches
+from tests.reports.test_escape import hides_something
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def lines_of(events: tuple[Recorded, ...]) -> list[str]:
+    view = RunView()
+    lines: list[str] = []
+    for recorded in events:
+        view.apply(recorded)
+        lines += plain_lines(recorded, view)
+    return lines
+
+
+def test_the_plain_lines_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
+    screen, view = PlainScreen(), RunView()
+
+    for recorded in whole_run():
+        view.apply(recorded)
+        screen.show(recorded, view)
+    screen.finish(outcome_of(whole_run()))
+
+    assert_matches(capsys.readouterr().out, SNAPSHOTS / "whole_run.txt")
+
+
+def test_hostile_text_stays_on_its_line_and_acts_on_nothing() -> None:
+    lines = lines_of(hostile_run()) + closing_lines(outcome_of(hostile_run()))
+
+    assert not any(hides_something(line) for line in lines)
+    assert not any("\n" in line for line in lines_of(hostile_run()))
+
+
+def test_a_quiet_run_says_only_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    screen, view = PlainScreen(quiet=True), RunView()
+
+    for recorded in whole_run():
+        view.apply(recorded)
+        screen.show(recorded, view)
+    screen.finish(outcome_of(whole_run()))
+
+    assert capsys.readouterr().out.splitlines() == closing_lines(outcome_of(whole_run()))
+
+
+def test_json_lines_are_the_recorded_events_and_then_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    screen, view = JsonScreen(), RunView()
+
+    for recorded in hostile_run():
+        view.apply(recorded)
+        screen.show(recorded, view)
+    screen.finish(outcome_of(hostile_run()))
+
+    *events, outcome = capsys.readouterr().out.splitlines()
+    assert tuple(codec.from_json(Recorded, line) for line in events) == hostile_run()
+    assert json.loads(outcome)["outcome"]["status"] == "failed"
+    assert all(" " <= character <= "~" for line in events for character in line)
+
+
+def test_a_word_to_the_person_does_not_disturb_what_a_program_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    JsonScreen().say("Stopping\x1b[2J")
+
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "Stopping\\x1b[2J\n")
