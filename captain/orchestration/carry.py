@@ -14,9 +14,10 @@ from captain.core.events import RunEnded, RunStatus
 from captain.core.tasks import Triage
 from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
-from captain.orchestration.delegate import TaskResult, delegate
+from captain.orchestration.delegate import delegate
 from captain.orchestration.integrate import Integration, integrate
 from captain.orchestration.plan import PlanDesk, make_plan
+from captain.orchestration.task import TaskResult
 from captain.orchestration.triage import NeedsPersonError, TriageDesk, triage
 
 

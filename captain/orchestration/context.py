@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from types import NoneType
+from typing import TypeVar
 
 from captain.agent import Builder, Crewmate
 from captain.core.clock import Clock
@@ -18,7 +21,9 @@ from captain.review import Reviewer
 from captain.runs import Journal, Ledger
 from captain.sandbox import Box, ExecResult
 from captain.tools import Tool, clip
-from captain.workspace import Repository, Workspaces
+from captain.workspace import MergeResult, Repository, Workspaces
+
+T = TypeVar("T")
 
 _OUTPUT_LIMIT_CHARS = 6_000
 
@@ -97,6 +102,19 @@ class Voyage:
     def mate(self, model: Model, role: Role, name: str) -> Crewmate:
         return Crewmate(model=model, name=name, role=role, clock=self.clock, journal=self.journal, ledger=self.ledger)
 
+    async def step(self, path: str, work: Callable[[], Awaitable[T]], *, inputs: object, gives: type[T]) -> T:
+        """`Journal.step`: every effect of a run goes through here."""
+        return await self.journal.step(path, work, inputs=inputs, gives=gives)
+
+    async def set_ref(self, ref: str, commit: str, *, path: str) -> None:
+        """Makes a ref of the run's own that does not exist yet."""
+        make = partial(self.repository.set_ref, ref, commit, None)
+        await self.step(path, make, inputs=(ref, commit), gives=NoneType)
+
+    async def merge(self, ours: str, theirs: str, message: str, *, path: str) -> MergeResult:
+        merge = partial(self.repository.merge, ours, theirs, message)
+        return await self.step(path, merge, inputs=(ours, theirs), gives=MergeResult)
+
     @asynccontextmanager
     async def fresh_box(self, name: str, commit: str) -> AsyncIterator[Box]:
         """A box on a copy nobody has worked in: the only place where something can be proved."""
@@ -112,7 +130,7 @@ class Voyage:
 
         if not checks:
             return ()
-        return tuple(await self.journal.step(path, run, inputs=(commit, list(checks)), gives=list[CheckResult]))
+        return tuple(await self.step(path, run, inputs=(commit, list(checks)), gives=list[CheckResult]))
 
     async def _run_check(self, check: Check, box: Box) -> CheckResult:
         result = await box.run_shell(check.command, timeout_s=self.options.command_timeout_s)

@@ -9,7 +9,7 @@ from captain.core import ids
 from captain.core.events import BranchSet, ChecksRan, Kept, TaskChanged
 from captain.core.tasks import CheckResult, Plan, Task
 from captain.orchestration.context import Voyage
-from captain.orchestration.delegate import TaskResult
+from captain.orchestration.task import TaskResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ async def integrate(voyage: Voyage, plan: Plan, results: tuple[TaskResult, ...])
         if task.id not in heads:
             continue
         broken = [parent for parent in task.depends_on if parent in left_out]
-        merged = await voyage.repository.merge(head, heads[task.id], f"Merge task {task.id}: {task.title}")
+        message = f"Merge task {task.id}: {task.title}"
+        merged = await voyage.merge(head, heads[task.id], message, path=f"integrate/merge/{task.id}")
         if merged.commit is None or broken:
             left_out.append(task.id)
             reason = "it conflicts with other accepted work in " + ", ".join(merged.conflicts)
@@ -49,11 +50,11 @@ async def integrate(voyage: Voyage, plan: Plan, results: tuple[TaskResult, ...])
     failed = tuple(result for result in ran if not result.passed)
     if failed:
         ref = ids.rejected_ref(voyage.run, "result")
-        await voyage.repository.set_ref(ref, head, None)
+        await voyage.set_ref(ref, head, path="integrate/rejected")
         await voyage.tell(Kept(ref=ref, commit=head, reason="integrated result that fails its checks"))
         return Integration(branch=None, integrated=done, left_out=tuple(left_out), failed_checks=failed)
     branch = ids.result_branch(voyage.run)
-    await voyage.repository.set_ref(f"refs/heads/{branch}", head, None)
+    await voyage.set_ref(f"refs/heads/{branch}", head, path="integrate/branch")
     await voyage.tell(BranchSet(branch=branch, commit=head))
     return Integration(branch=branch, integrated=done, left_out=tuple(left_out))
 

@@ -65,7 +65,6 @@ async def _open(
     base = repository.head
     if dirty and options.include_dirty:
         base = await repository.snapshot_work_tree(f"Uncommitted changes at the start of run {run}")
-    await repository.set_ref(ids.base_ref(run), base, None)
     files = await repository.files(base)
     memory = await ProjectMemory.read(repository, base, files)
     journal = await Journal.open(store, setting.clock)
@@ -83,6 +82,7 @@ async def _open(
         options=options,
         files=files,
     )
+    await voyage.set_ref(ids.base_ref(run), base, path="open/base")
     await voyage.tell(
         RunOpened(
             run=run,
@@ -121,6 +121,8 @@ def _notes(voyage: Voyage, *, dirty: bool, budget: Budget) -> list[str]:
         notes.append(
             "The work tree has uncommitted changes. They are not part of the base; --include-dirty takes them in."
         )
+    if voyage.team.advisor is not None:
+        notes.append("The advisor is signed on but is not asked in this version.")
     if voyage.repository.branch is None:
         notes.append("HEAD is detached; the run starts from the commit it points at.")
     if budget.cost_usd is not None and (unpriced := voyage.team.unpriced()):
