@@ -6,12 +6,15 @@ import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import captain
+from captain.core import events as ev
 from captain.core.messages import ToolCall
 from captain.models import ScriptedModel, call
 from captain.testing import make_repository
+
+E = TypeVar("E", bound=ev.Event)
 
 PYTHON = sys.executable
 
@@ -133,3 +136,17 @@ def _files(repo: Path) -> Iterator[Path]:
     for path in sorted(repo.rglob("*")):
         if path.is_file() and not any(path.is_relative_to(folder) for folder in ours):
             yield path
+
+
+async def sail(
+    repo: Path, state: Path, team: captain.Crew, **options: object
+) -> tuple[captain.Outcome, list[ev.Event]]:
+    """The outcome with every event, in order."""
+    settings = captain.Options(**options)  # type: ignore[arg-type]
+    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state, options=settings) as run:
+        events = [recorded.event async for recorded in run.events()]
+        return await run.result(), events
+
+
+def of(kind: type[E], events: list[ev.Event]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]

@@ -51,11 +51,11 @@ class AgentBuilder:
     tools: tuple[Tool, ...] = WORKING
     max_turns: int = 200
     command_timeout_s: float = 600.0
-    _rounds: dict[str, int] = field(default_factory=dict)
+    _builds: dict[str, int] = field(default_factory=dict)
     _history: dict[str, tuple[Message, ...]] = field(default_factory=dict)
 
     async def build(self, task: Task, workspace: Workspace, /, *, feedback: Feedback | None = None) -> BuildReport:
-        round_ = self._rounds[task.id] = self._rounds.get(task.id, 0) + 1
+        number = self._builds[task.id] = self._builds.get(task.id, 0) + 1
         mate = self.crewmate(task)
         agent = Agent(
             mate=replace(mate, task=task.id), instructions=prompt("build"), tools=self.tools, max_turns=self.max_turns
@@ -63,7 +63,7 @@ class AgentBuilder:
         result = await agent.run(
             brief(task, self.notes(task)) if feedback is None else describe(feedback),
             box=workspace.box,
-            path=f"task/{task.id}/round/{round_}/build",
+            path=f"task/{task.id}/build/{number}",
             history=self._history.get(task.id, ()),
             command_timeout_s=self.command_timeout_s,
         )

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from captain.core import events as ev
 from captain.models import ScriptedReply, call
-from tests.orchestration.test_voyage import of, sail
-from tests.voyages import CALC_FIXED, calc_repository, fix_crew, write
+from tests.voyages import CALC_FIXED, calc_repository, fix_crew, of, sail, write
 
 LINK = call("shell", command="ln -s /etc/passwd passwords")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import pytest
@@ -30,15 +29,15 @@ from tests.voyages import (
     fix_crew,
     fix_task,
     fix_triage,
+    of,
     plan,
     review,
+    sail,
     shout_task,
     task,
     write,
 )
 from tests.waiting import line_in, runs
-
-E = TypeVar("E", bound=ev.Event)
 
 
 @pytest.fixture
@@ -49,20 +48,6 @@ def repo(tmp_path: Path) -> Path:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
-
-
-async def sail(
-    repo: Path, state: Path, team: captain.Crew, **options: object
-) -> tuple[captain.Outcome, list[ev.Event]]:
-    """The outcome with every event, in order."""
-    settings = captain.Options(**options)  # type: ignore[arg-type]
-    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state, options=settings) as run:
-        events = [recorded.event async for recorded in run.events()]
-        return await run.result(), events
-
-
-def of(kind: type[E], events: list[ev.Event]) -> list[E]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 async def test_a_bug_goes_from_words_to_a_branch_and_the_repository_is_left_as_it_was(repo: Path, state: Path) -> None:
