@@ -1,0 +1,46 @@
+"""Every script in examples/ runs offline, as a reader would start it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+SAYS = {
+    "agent_alone.py": ["done after 2 turns", "Berth B4 is free"],
+    "custom_reviewer.py": ["succeeded", "round 1: ['A library function prints.']", "round 2: no finding"],
+    "custom_tool.py": ["succeeded", "house_rule"],
+    "first_run.py": ["succeeded: All 3 tasks are accepted", "T2 accepted, converged, rounds: 2", "put back"],
+    "own_script.py": ["succeeded", "-    return departure - arrival + 1", "+    return departure - arrival"],
+    "watching_events.py": ["D1: the reproduction does not fail", "triage refused", "quaybook/report.py put back"],
+}
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.name for path in ROOT.glob("examples/*")} - {"__pycache__"} == SAYS.keys()
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_says_what_it_is_for_and_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "examples" / name],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+        env=env,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [words for words in SAYS[name] if words not in done.stdout] == []
+    assert [*home.iterdir(), *temporary.iterdir()] == []
