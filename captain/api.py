@@ -171,10 +171,17 @@ class Captain:
             )
             voyage, folder = await stack.enter_async_context(open_voyage(request, Path(repo), setting))
             run = Run(voyage, folder)
-            group = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(run.cancel)
-            group.start_soon(run._go)  # noqa: SLF001 - the run's own motor, no business of its users
-            yield run
+            error: Exception | None = None
+            async with anyio.create_task_group() as group:
+                group.start_soon(run._go)  # noqa: SLF001 - the run's own motor, no business of its users
+                try:
+                    yield run
+                except Exception as hosts_own:  # noqa: BLE001 - raised again below, out of the group that would wrap it
+                    error = hosts_own
+                finally:
+                    run.cancel()
+            if error is not None:
+                raise error
 
     async def run(self, request: str, *, repo: Path | str = ".") -> Outcome:
         """One request from start to end."""

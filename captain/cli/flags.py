@@ -27,7 +27,7 @@ ReviewModels: TypeAlias = Annotated[
     ),
 ]
 AdvisorModel: TypeAlias = Annotated[
-    str | None, typer.Option("--advisor", metavar="MODEL", help="Stronger model asked for advice when work is stuck.")
+    str | None, typer.Option("--advisor", metavar="MODEL", help="Stronger model; not asked yet in this version.")
 ]
 CrewPath: TypeAlias = Annotated[
     Path | None,

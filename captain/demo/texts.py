@@ -24,7 +24,8 @@ MOVE_REPRODUCTION: Final = (
 
 SPLIT_REPRODUCTION: Final = (
     "python3 -c \"from quaybook.money import Money; shares = Money.parse('100.00').split(3); "
-    "assert Money.total(shares) == Money.parse('100.00'), ' + '.join(map(str, shares)) + ' = ' + str(Money.total(shares))\""
+    "assert Money.total(shares) == Money.parse('100.00'), ' + '.join(map(str, shares)) "
+    "+ ' = ' + str(Money.total(shares))\""
 )
 
 AMOUNT_REPRODUCTION: Final = (

@@ -25,7 +25,7 @@ from captain.core.tasks import FollowUp, Task, TaskState, next_state
 from captain.guards import ScopeGuard
 from captain.models import Model
 from captain.orchestration.context import Voyage
-from captain.review import LoopResult, ModelReviewer, Reviewer, ReviewLoop
+from captain.review import LoopResult, ModelReviewer, Reviewer, ReviewLoop, Round
 from captain.workspace import ImportRefusedError, Workspace
 
 
@@ -101,7 +101,7 @@ class TaskWork:
             return await self.end("failed", f"checks fail in its best round ({result.verdict}: {result.reason})")
         if not result.accepted:
             return await self.end("parked", f"findings are open in its best round ({result.verdict}: {result.reason})")
-        if missing := _without_evidence(task, kept.proposal, result.reviews):
+        if missing := _without_evidence(task, kept):
             return await self.end("parked", f"nothing shows that {missing} is met")
         return await self.end("accepted", result.reason, head)
 
@@ -226,10 +226,10 @@ async def _tell_review(voyage: Voyage, proposal: Proposal, review: Review) -> No
     )
 
 
-def _without_evidence(task: Task, kept: Proposal, reviews: tuple[Review, ...]) -> str:
-    """The criteria no check proves and no reviewer cited anything for, as a list in words."""
-    passed = {result.check.name for result in kept.checks if result.passed}
-    cited = {criterion for review in reviews for criterion, shown_by in review.evidence if shown_by.strip()}
+def _without_evidence(task: Task, kept: Round) -> str:
+    """The criteria no check of the kept round proves and no reviewer of it cited anything for, in words."""
+    passed = {result.check.name for result in kept.proposal.checks if result.passed}
+    cited = {criterion for review in kept.reviews for criterion, shown_by in review.evidence if shown_by.strip()}
     return ", ".join(c.id for c in task.criteria if c.check not in passed and c.id not in cited)
 
 

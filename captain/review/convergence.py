@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from captain.core.findings import SEVERITY_WEIGHT, Finding, Proposal, Verdict
+from captain.core.findings import SEVERITY_WEIGHT, Finding, Proposal, Review, Verdict
 
 FLOOR_AFTER_FIRST_ROUND: Final = SEVERITY_WEIGHT["major"]
 """Minor findings are mended in round one only: later their edits do more harm than they weigh."""
@@ -22,6 +22,7 @@ class Round:
 
     proposal: Proposal
     findings: tuple[Finding, ...]
+    reviews: tuple[Review, ...] = ()
 
     @property
     def number(self) -> int:

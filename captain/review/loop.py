@@ -35,7 +35,6 @@ class LoopResult:
     reason: str
     kept: Round
     rounds: tuple[Round, ...]
-    reviews: tuple[Review, ...]
 
     @property
     def accepted(self) -> bool:
@@ -64,14 +63,12 @@ class ReviewLoop:
 
     async def run(self, author: Author) -> LoopResult:
         rounds: list[Round] = []
-        reviews: list[Review] = []
         findings: tuple[Finding, ...] = ()
         while True:
             proposal = await author.propose(len(rounds) + 1, findings)
             found = await self._review(proposal)
-            reviews.extend(found)
             raised = [*failures(proposal.checks), *(finding for review in found for finding in review.findings)]
-            rounds.append(Round(proposal=proposal, findings=_numbered(raised, proposal.round)))
+            rounds.append(Round(proposal=proposal, findings=_numbered(raised, proposal.round), reviews=found))
             ended = verdict(rounds, self.max_rounds)
             if ended is not None:
                 return LoopResult(
@@ -79,7 +76,6 @@ class ReviewLoop:
                     reason=ended[1],
                     kept=best(rounds),
                     rounds=tuple(rounds),
-                    reviews=tuple(reviews),
                 )
             findings = to_mend(rounds)
 

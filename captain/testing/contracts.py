@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -54,12 +55,12 @@ class StoreContract(ABC):
             await journal.step("a/step", work, inputs="one", gives=str)
         async with self.store() as store:
             journal = await Journal.open(store, FakeClock())
+            problem = ""
             try:
                 await journal.step("a/step", work, inputs="other", gives=str)
             except JournalError as error:
-                assert "a/step" in str(error)
-            else:
-                raise AssertionError("a step with other inputs gave a remembered value")
+                problem = str(error)
+            assert "a/step" in problem
 
     async def test_a_step_that_broke_off_is_done_again(self) -> None:
         tries = []
@@ -72,10 +73,8 @@ class StoreContract(ABC):
 
         async with self.store() as store:
             journal = await Journal.open(store, FakeClock())
-            try:
+            with contextlib.suppress(ValueError):
                 await journal.step("a/step", work, inputs=None, gives=str)
-            except ValueError:
-                pass
         async with self.store() as store:
             journal = await Journal.open(store, FakeClock())
             assert await journal.step("a/step", work, inputs=None, gives=str) == "done"

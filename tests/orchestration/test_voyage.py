@@ -335,6 +335,25 @@ async def test_leaving_the_block_early_cancels_the_run(repo: Path, state: Path) 
     assert (await run.result()).status == "cancelled"
 
 
+async def test_an_error_of_the_hosts_own_comes_out_of_the_block_as_it_is(repo: Path, state: Path) -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with captain.start("Mend it", repo=repo, crew=fix_crew(), state_dir=state) as run:
+            raise LookupError("mine")
+    assert (await run.result()).status == "cancelled"
+
+
+async def test_tasks_that_wait_for_others_are_cancelled_with_the_run(repo: Path, state: Path) -> None:
+    tasks = [fix_task(), shout_task("T2", depends_on=["T1"])]
+    team = crew([fix_triage(), plan(*tasks)], [call("shell", command="sleep 600", timeout_s=600)])
+    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state) as run:
+        async for recorded in run.events():
+            if isinstance(recorded.event, ev.TaskChanged) and recorded.event.state == "building":
+                run.cancel()
+        events = [recorded.event async for recorded in run.events()]
+    last = {event.task: event.state for event in of(ev.TaskChanged, events)}
+    assert last == {"T1": "cancelled", "T2": "cancelled"}
+
+
 async def test_runs_on_one_repository_at_once_do_not_meet(repo: Path, state: Path) -> None:
     outcomes: list[captain.Outcome] = []
 
