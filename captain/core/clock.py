@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+import anyio
+
 
 class Clock(Protocol):
     def now(self) -> datetime:
@@ -14,6 +16,8 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float: ...
 
+    async def sleep(self, seconds: float, /) -> None: ...
+
 
 class SystemClock:
     def now(self) -> datetime:
@@ -21,3 +25,6 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+    async def sleep(self, seconds: float, /) -> None:
+        await anyio.sleep(seconds)

@@ -10,6 +10,7 @@
     │   ├── RequestRejectedError
     │   │   └── ContextOverflowError
     │   ├── BadResponseError
+    │   ├── ModelsExhaustedError    every model of a fallback has failed
     │   └── ScriptError             a scripted model ran out, or was asked something else
     ├── GitError                    git refused
     ├── WorkspaceError              a workspace or what it hands back is not usable
@@ -83,6 +84,23 @@ class ContextOverflowError(RequestRejectedError):
 
 class BadResponseError(ModelError):
     """The answer is not what the interface promises."""
+
+
+class ModelsExhaustedError(ModelError):
+    """Every model that could answer has failed. `failures` are their ids, each with its reason, in order."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        failures: tuple[tuple[str, CaptainError], ...],
+        model: str,
+        hint: str = "",
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, model=model, hint=hint, retryable=retryable, retry_after_s=retry_after_s)
+        self.failures = failures
 
 
 class ScriptError(ModelError):

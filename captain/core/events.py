@@ -97,7 +97,7 @@ class AgentEnded:
     """`ending` is why its turns ended; `summary` its own last words, which prove nothing."""
 
     agent: str
-    ending: Literal["done", "turn_limit", "stuck", "silent", "failed"]
+    ending: Literal["done", "turn_limit", "limit", "stuck", "silent", "failed"]
     turns: int
     summary: str = ""
     kind: Literal["agent_ended"] = "agent_ended"
@@ -115,6 +115,17 @@ class ModelCalled:
     first_event_s: float
     duration_s: float
     kind: Literal["model_called"] = "model_called"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """A conversation was made shorter: results cut to their heads, or its older part told as a summary."""
+
+    agent: str
+    stage: Literal["clipped", "summarised"]
+    tokens_before: int
+    tokens_after: int
+    kind: Literal["compacted"] = "compacted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +243,7 @@ Event: TypeAlias = (
     | AgentStarted
     | AgentEnded
     | ModelCalled
+    | Compacted
     | ToolCalled
     | SnapshotTaken
     | DriftPutBack

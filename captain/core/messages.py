@@ -17,7 +17,7 @@ JsonObject: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opaque:
-    """A vendor payload as JSON text; adapters of other providers drop it."""
+    """A vendor's own form of a part, as JSON text; it goes back to that provider only, others drop it."""
 
     provider: str
     data: str
@@ -25,6 +25,8 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
+    """With an empty `text`, only the vendor's payload: a server-side tool's call or result, for instance."""
+
     text: str
     opaque: Opaque | None = None
     kind: Literal["text"] = "text"
@@ -116,30 +118,48 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSchema:
+    """The answer has to be JSON of this schema. Raises before the call where a model cannot promise it."""
+
+    name: str
+    schema: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Tuning knobs; one that a model does not take is dropped by its adapter."""
 
     max_output_tokens: int | None = None
     temperature: float | None = None
-    reasoning_effort: Literal["minimal", "low", "medium", "high"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One model call. `messages` only ever grows between calls, so that prompt caches hit."""
+    """One model call. `messages` only ever grows between calls, so that prompt caches hit.
+
+    `conversation` is a stable name for the calls that share a beginning, for providers that route by it.
+    """
 
     instructions: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    output: OutputSchema | None = None
+    conversation: str = ""
 
 
-StopReason: TypeAlias = Literal["end", "tool_calls", "length", "refusal"]
+StopReason: TypeAlias = Literal["end", "tool_calls", "length", "refusal", "pause"]
+"""`pause`: a provider wants the same conversation again before it goes on with its own tools."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A finished answer. `first_event_s` and `duration_s` are seconds from the start of the call."""
+    """A finished answer. `first_event_s` and `duration_s` are seconds from the start of the call.
+
+    Where another model answered than the one that was asked, `answered_by` is its id and `priced_as` the
+    provider and the name of its price.
+    """
 
     message: AssistantMessage
     stop: StopReason
@@ -148,6 +168,8 @@ class Reply:
     request_id: str | None = None
     first_event_s: float = 0.0
     duration_s: float = 0.0
+    answered_by: str = ""
+    priced_as: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,14 +12,15 @@ from captain.core.errors import UsageError
 class Usage:
     """Tokens of one call or of many.
 
-    Buckets are inclusive: `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of
-    `output_tokens`.
+    Buckets are inclusive: `cached_tokens` (read from a cache) and `cache_write_tokens` are part of
+    `input_tokens`, `reasoning_tokens` of `output_tokens`.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -31,6 +32,7 @@ class Usage:
             output_tokens=self.output_tokens + other.output_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
         )
 
 

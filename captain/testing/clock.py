@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import anyio.lowlevel
+
 
 class FakeClock:
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
@@ -18,3 +20,8 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self._passed_s += seconds
+
+    async def sleep(self, seconds: float, /) -> None:
+        """Lets the time pass at once; others that are ready go first."""
+        await anyio.lowlevel.checkpoint()
+        self.advance(seconds)
