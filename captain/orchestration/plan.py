@@ -21,6 +21,7 @@ from captain.tools import FunctionTool, ToolOutput, said, tool
 
 MAX_REFUSALS: Final = 3
 _NOT_FOUND: Final = 127
+_ID_LIMIT_CHARS: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +81,14 @@ def _as_task(proposed: ProposedTask, diagnoses: dict[str, Diagnosis], files: Seq
         brief=proposed.brief + (f"\n\nRoot cause ({diagnosis.id}): {diagnosis.cause}" if diagnosis else ""),
         scope=Scope(paths=tuple(_anchored(pattern, files) for pattern in proposed.paths), forbid=proposed.forbid),
         criteria=tuple(
-            Criterion(id=f"{proposed.id}.{n}", text=c.text, check=c.check or None, evidence=c.evidence or None)
+            Criterion(
+                id=f"{proposed.id}.{n}", text=c.text, check=c.check or None, evidence=(c.evidence or "").strip() or None
+            )
             for n, c in enumerate(criteria, 1)
         ),
         checks=tuple(checks),
         depends_on=proposed.depends_on,
-        diagnosis=proposed.diagnosis,
+        diagnosis=proposed.diagnosis or None,
     )
 
 
@@ -125,6 +128,10 @@ def _task_problems(task: Task, triage: Triage) -> list[str]:
     found = [f"{task.id}: {problem}" for problem in problems(task.scope)]
     if not task.id or not all(char.isascii() and (char.isalnum() or char in "-_") for char in task.id):
         found.append(f"the id {task.id!r} has to consist of letters, digits, - and _")
+    if len(task.id) > _ID_LIMIT_CHARS:
+        found.append(f"the id {task.id[:_ID_LIMIT_CHARS]!r}… is longer than {_ID_LIMIT_CHARS} characters")
+    if not task.title.strip():
+        found.append(f"{task.id} has no title")
     if not task.brief.strip():
         found.append(f"{task.id} has no brief, and a Build is told nothing else")
     if task.kind == "investigate":

@@ -15,7 +15,7 @@ from captain.core.errors import BudgetExceededError
 from captain.core.usage import Budget, Spend, Usage
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Reservation:
     """What one call may use; `settle` replaces the estimate by what it did use."""
 
@@ -77,7 +77,7 @@ class Ledger:
 
     def _refuse(self, limit: str, would_be: float | Decimal, at_most: float | Decimal | None, unit: str) -> None:
         if at_most is not None and would_be > at_most:
-            amount = str(would_be) if isinstance(would_be, int) else f"{would_be:.2f}"
+            amount = str(would_be) if isinstance(would_be, int) else f"{would_be:.4g}"
             raise BudgetExceededError(
                 f"The budget of {at_most} {unit} does not allow the next model call (it would come to {amount}).",
                 limit=limit,

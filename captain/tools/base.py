@@ -100,7 +100,7 @@ class FunctionTool:
             values = self._arguments.model_validate(arguments)
         except ValueError as error:
             raise ToolError(f"The arguments of {self._name} do not fit:\n{codec.explain(error)}") from error
-        given = {name: getattr(values, name) for name in type(values).model_fields}
+        given = {str(field.alias): getattr(values, place) for place, field in type(values).model_fields.items()}
         output = await (self._function(context, **given) if self._takes_context else self._function(**given))
         return said(output) if isinstance(output, str) else output
 
@@ -115,23 +115,25 @@ class FunctionTool:
         from pydantic import ConfigDict, create_model
 
         hints = get_type_hints(self._function, include_extras=True)
+        # The fields are numbered, since a field of a model cannot be called `schema` or `_x`, and a parameter can.
         fields: dict[str, Any] = {
-            name: (_described(hints.get(name, Any)), ... if parameter.default is parameter.empty else parameter.default)
-            for name, parameter in inspect.signature(self._function).parameters.items()
+            f"argument_{number}": (
+                _described(hints.get(name, Any), name),
+                ... if parameter.default is parameter.empty else parameter.default,
+            )
+            for number, (name, parameter) in enumerate(inspect.signature(self._function).parameters.items())
             if hints.get(name) is not ToolContext
         }
         return create_model(self._name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def _described(hint: Any) -> Any:
-    """`Annotated[str, "what it is"]` in pydantic's words."""
+def _described(hint: Any, name: str) -> Any:
+    """`Annotated[str, "what it is"]` in pydantic's words, and the name the model knows it by."""
     from pydantic import Field
 
-    if get_origin(hint) is not Annotated:
-        return hint
-    kind, *notes = get_args(hint)
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     text = next((note for note in notes if isinstance(note, str)), None)
-    return Annotated[kind, Field(description=text)] if text else hint
+    return Annotated[hint, Field(alias=name, description=text) if text else Field(alias=name)]
 
 
 def tool(

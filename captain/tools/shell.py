@@ -14,7 +14,7 @@ OUTPUT_LIMIT_CHARS: Final = 16_000
 @tool(effect="execute")
 async def shell(
     context: ToolContext,
-    command: Annotated[str, "A command line for /bin/sh, run at the root of the repository."],
+    command: Annotated[str, "A shell command line, run at the root of the repository."],
     timeout_s: Annotated[float, "Seconds after which the command and all it started is stopped."] = 120.0,
 ) -> ToolOutput:
     """Runs a command and shows its exit code and output. Each call starts a new shell."""

@@ -279,10 +279,10 @@ async def test_a_check_whose_program_does_not_exist_is_refused_before_anyone_bui
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (["", "", ""], "stopped answering before it called submit_triage"),
+        (["", "", ""], "before it called submit_triage: it stopped answering"),
         ([call("submit_triage", kind="nonsense")], "has only 1 reply"),
         ([ToolCall(id="", name="read", arguments="{")], "has only 1 reply"),
-        ([call("read", path="calc.py")] * 20, "went in circles"),
+        ([call("read", path="calc.py")] * 20, "it made the same calls with the same outcome"),
     ],
 )
 async def test_a_model_that_never_hands_in_anything_ends_the_run_with_the_reason(
