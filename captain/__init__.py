@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from captain.agent import (
         Feedback as Feedback,
     )
+    from captain.agent import (
+        Limits as Limits,
+    )
+    from captain.agent import (
+        Transcript as Transcript,
+    )
     from captain.api import (
         Captain as Captain,
     )
@@ -180,7 +186,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "captain.agent": ("Agent", "AgentBuilder", "AgentResult", "BuildReport", "Builder", "Crewmate", "Feedback"),
+    "captain.agent": (
+        "Agent",
+        "AgentBuilder",
+        "AgentResult",
+        "BuildReport",
+        "Builder",
+        "Crewmate",
+        "Feedback",
+        "Limits",
+        "Transcript",
+    ),
     "captain.api": ("Captain", "Crew", "Outcome", "Run", "run", "run_sync", "start"),
     "captain.core.errors": (
         "BudgetExceededError",

@@ -21,7 +21,10 @@ async def main() -> None:
         ]
     )
     agent = captain.Agent(
-        mate=captain.Crewmate(model=model), instructions="You read harbour logs.", tools=(read, shell), max_turns=10
+        mate=captain.Crewmate(model=model),
+        instructions="You read harbour logs.",
+        tools=(read, shell),
+        limits=captain.Limits(turns=10),
     )
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -2,7 +2,9 @@
 
 from captain.agent.builder import AgentBuilder, Builder, BuildReport, Feedback
 from captain.agent.crewmate import Crewmate
+from captain.agent.limits import Limits
 from captain.agent.loop import Agent, AgentResult, Ending
+from captain.agent.window import Transcript
 
 __all__ = [
     "Agent",
@@ -13,4 +15,6 @@ __all__ = [
     "Crewmate",
     "Ending",
     "Feedback",
+    "Limits",
+    "Transcript",
 ]

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from captain.agent.crewmate import Crewmate
+from captain.agent.limits import Limits
 from captain.agent.loop import Agent, Ending
 from captain.agent.prompts import prompt
+from captain.agent.window import Transcript
 from captain.core.findings import Finding
-from captain.core.messages import Message
 from captain.core.tasks import FollowUp, Task
 from captain.tools import WORKING, Tool
 from captain.workspace import Workspace
@@ -49,25 +50,25 @@ class AgentBuilder:
     crewmate: Callable[[Task], Crewmate]
     notes: Callable[[Task], str] = lambda _: ""
     tools: tuple[Tool, ...] = WORKING
-    max_turns: int = 200
+    limits: Limits = Limits()
     command_timeout_s: float = 600.0
     _builds: dict[str, int] = field(default_factory=dict)
-    _history: dict[str, tuple[Message, ...]] = field(default_factory=dict)
+    _history: dict[str, Transcript] = field(default_factory=dict)
 
     async def build(self, task: Task, workspace: Workspace, /, *, feedback: Feedback | None = None) -> BuildReport:
         number = self._builds[task.id] = self._builds.get(task.id, 0) + 1
         mate = self.crewmate(task)
         agent = Agent(
-            mate=replace(mate, task=task.id), instructions=prompt("build"), tools=self.tools, max_turns=self.max_turns
+            mate=replace(mate, task=task.id), instructions=prompt("build"), tools=self.tools, limits=self.limits
         )
         result = await agent.run(
             brief(task, self.notes(task)) if feedback is None else describe(feedback),
             box=workspace.box,
             path=f"task/{task.id}/build/{number}",
-            history=self._history.get(task.id, ()),
+            history=self._history.get(task.id, Transcript()),
             command_timeout_s=self.command_timeout_s,
         )
-        self._history[task.id] = result.messages
+        self._history[task.id] = result.transcript
         return BuildReport(ending=result.ending, summary=result.text.strip(), follow_ups=result.follow_ups)
 
 

@@ -5,28 +5,36 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
 
 import anyio
 
 from captain.core import codec
 from captain.core.clock import Clock, SystemClock
 from captain.core.events import Event, ModelCalled, Role, ToolCalled
-from captain.core.messages import Reply, Request, ToolCall
+from captain.core.messages import Reply, Request, Settings, ToolCall
 from captain.core.usage import Budget, Usage
 from captain.models import Model, complete, cost_usd
-from captain.runs import Journal, Ledger, MemoryStore
+from captain.runs import Journal, Ledger
 from captain.tools import ToolOutput
 
-_BYTES_PER_TOKEN = 4  # a usual estimate for English and code; only reservations rest on it
-_RESERVED_OUTPUT_TOKENS = 2_000
+_RESERVED_OUTPUT_TOKENS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What a tool call gave and the seconds it took: remembered, as waiting is judged by them on a resumed run too."""
+
+    output: ToolOutput
+    took_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crewmate:
     """Every model call and tool call of an agent passes here, and so through `Journal.step`.
 
-    Left to their defaults, journal and ledger live in memory and allow everything: an agent can be used
-    alone.
+    Without a journal nothing is kept, and the default ledger allows everything: an agent can be used alone.
     """
 
     model: Model
@@ -34,68 +42,79 @@ class Crewmate:
     role: Role = "build"
     task: str | None = None
     clock: Clock = field(default_factory=SystemClock)
-    journal: Journal = field(default_factory=lambda: Journal(MemoryStore(), SystemClock()))
+    journal: Journal | None = None
     ledger: Ledger = field(default_factory=lambda: Ledger(Budget(), SystemClock()))
 
-    async def ask(self, request: Request, *, path: str) -> Reply:
-        """One model call: reserved before, settled after, never made twice for one path."""
+    def estimate(self, input_tokens: int, settings: Settings) -> Usage:
+        """What a call may use at most, as far as can be known before it."""
+        return Usage(input_tokens=input_tokens, output_tokens=settings.max_output_tokens or _RESERVED_OUTPUT_TOKENS)
+
+    def price(self, usage: Usage) -> Decimal | None:
+        return cost_usd(self.model.profile, usage)
+
+    async def ask(
+        self, request: Request, wanted: Usage, *, path: str, inputs: Callable[[], str] | None = None
+    ) -> Reply:
+        """One model call: reserved before, settled after, never made twice for one path.
+
+        `inputs` gives the digest of the conversation where it is at hand; else the request is digested.
+        """
 
         async def call() -> Reply:
-            estimate = _estimate(request)
-            cost = cost_usd(self.model.profile, estimate)
-            with self.ledger.reserve(tokens=estimate.total_tokens, cost_usd=cost) as reservation:
+            with self.ledger.reserve(tokens=wanted.total_tokens, cost_usd=self.price(wanted)) as reservation:
                 started_s = self.clock.monotonic_s()
                 reply = await complete(self.model, request)
-                price = cost_usd(self.model.profile, reply.usage)
+                price = self.price(reply.usage)
                 reservation.settle(reply.usage, price)
-            await self._happened(
-                ModelCalled(
-                    agent=self.name,
-                    role=self.role,
-                    model=self.model.id,
-                    usage=reply.usage,
-                    cost_usd=price,
-                    first_event_s=reply.first_event_s,
-                    duration_s=self.clock.monotonic_s() - started_s,
+            if self.journal is not None:
+                await self._happened(
+                    ModelCalled(
+                        agent=self.name,
+                        role=self.role,
+                        model=self.model.id,
+                        usage=reply.usage,
+                        cost_usd=price,
+                        first_event_s=reply.first_event_s,
+                        duration_s=self.clock.monotonic_s() - started_s,
+                    )
                 )
-            )
             return reply
 
-        return await self.journal.step(path, call, inputs=(self.model.id, codec.digest(request)), gives=Reply)
+        if self.journal is None:
+            return await call()
+        digest = codec.digest(request) if inputs is None else inputs()
+        return await self.journal.step(path, call, inputs=(self.model.id, request.instructions, digest), gives=Reply)
 
-    async def use(self, call: ToolCall, work: Callable[[], Awaitable[ToolOutput]], *, path: str) -> ToolOutput:
+    async def use(self, call: ToolCall, work: Callable[[], Awaitable[ToolOutput]], *, path: str) -> Used:
         """One tool call."""
 
-        async def run() -> ToolOutput:
+        async def run() -> Used:
             started_s = self.clock.monotonic_s()
             output = await work()
+            took_s = self.clock.monotonic_s() - started_s
             await self._happened(
                 ToolCalled(
                     agent=self.name,
                     tool=call.name,
                     summary=_summary(call),
                     is_error=output.is_error,
-                    duration_s=self.clock.monotonic_s() - started_s,
+                    duration_s=took_s,
                 )
             )
-            return output
+            return Used(output=output, took_s=took_s)
 
-        return await self.journal.step(path, run, inputs=(call.name, call.arguments), gives=ToolOutput)
+        if self.journal is None:
+            return await run()
+        return await self.journal.step(path, run, inputs=(call.name, call.arguments), gives=Used)
 
     async def tell(self, event: Event) -> None:
-        await self.journal.record(event)
+        if self.journal is not None:
+            await self.journal.record(event)
 
     async def _happened(self, event: Event) -> None:
         """What is paid or done is on record, also when a cancellation comes right after it."""
         with anyio.CancelScope(shield=True):
-            await self.journal.record(event)
-
-
-def _estimate(request: Request) -> Usage:
-    return Usage(
-        input_tokens=len(codec.to_json(request)) // _BYTES_PER_TOKEN,
-        output_tokens=request.settings.max_output_tokens or _RESERVED_OUTPUT_TOKENS,
-    )
+            await self.tell(event)
 
 
 def _summary(call: ToolCall) -> str:

@@ -2,65 +2,62 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from captain.agent.compaction import Compactor
 from captain.agent.crewmate import Crewmate
+from captain.agent.limits import Limits
+from captain.agent.recall import recall_tool
 from captain.agent.stuck import StuckWatch
-from captain.core.errors import CaptainError, ToolError
+from captain.agent.toolbox import Toolbox
+from captain.agent.window import Transcript, Window
+from captain.core.errors import CaptainError, ContextOverflowError
 from captain.core.events import AgentEnded, AgentStarted
-from captain.core.messages import (
-    AssistantMessage,
-    JsonObject,
-    Message,
-    Reply,
-    Request,
-    Settings,
-    Text,
-    ToolCall,
-    ToolResult,
-    UserMessage,
-    user,
-)
+from captain.core.messages import Message, Reply, Request, Settings, ToolResult, UserMessage, user
 from captain.core.tasks import FollowUp
-from captain.core.together import together
+from captain.core.usage import Spend
 from captain.sandbox import Box
-from captain.tools import Tool, ToolContext, ToolOutput, clip, said
+from captain.tools import Tool, ToolContext, ToolOutput
 
-Ending: TypeAlias = Literal["done", "turn_limit", "stuck", "silent"]
+Ending: TypeAlias = Literal["done", "turn_limit", "limit", "stuck", "silent"]
 
 _NUDGES: Final = 2
-_RESULT_LIMIT_CHARS: Final = 40_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentResult:
-    """How an agent's work ended. `submission` is the JSON of the tool call that ended it, if one did."""
+    """How an agent's work ended, with the `reason` if it had to stop.
+
+    `submission` is the JSON of the tool call that ended it, if one did.
+    """
 
     ending: Ending
     text: str
     turns: int
-    messages: tuple[Message, ...]
+    transcript: Transcript
+    reason: str = ""
     submission: str | None = None
     follow_ups: tuple[FollowUp, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return self.transcript.messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """A model with instructions and tools. With `submits`, only a submission by that tool ends its work.
 
-    An agent keeps no state between runs: hand the `messages` of a result back in to go on from there.
+    An agent keeps no state between runs: hand the `transcript` of a result back in to go on from there.
     """
 
     mate: Crewmate
     instructions: str
     tools: tuple[Tool, ...] = ()
     submits: str | None = None
-    max_turns: int = 200
+    limits: Limits = Limits()
     settings: Settings = Settings()
 
     async def run(
@@ -69,7 +66,7 @@ class Agent:
         *,
         box: Box | None = None,
         path: str = "agent",
-        history: Sequence[Message] = (),
+        history: Transcript = Transcript(),
         command_timeout_s: float = 600.0,
     ) -> AgentResult:
         """Works on `brief`. `path` names this work in the journal and must be unique in its run.
@@ -79,126 +76,131 @@ class Agent:
         mate = self.mate
         await mate.tell(AgentStarted(agent=mate.name, role=mate.role, model=mate.model.id, task=mate.task))
         context = ToolContext(maybe_box=box, command_timeout_s=command_timeout_s)
+        work = _Work(self, path, history)
         try:
-            result = await self._work([*history, user(brief)], context, path)
+            result = await work.go(brief, context)
         except CaptainError as error:
-            await mate.tell(AgentEnded(agent=mate.name, ending="failed", turns=0, summary=str(error)))
+            await mate.tell(AgentEnded(agent=mate.name, ending="failed", turns=work.turn, summary=str(error)))
             raise
-        summary = " ".join(result.text.split())[:300]
+        summary = " ".join((result.reason or result.text).split())[:300]
         await mate.tell(AgentEnded(agent=mate.name, ending=result.ending, turns=result.turns, summary=summary))
         return result
 
-    async def _work(self, messages: list[Message], context: ToolContext, path: str) -> AgentResult:
-        follow_ups: list[FollowUp] = []
+
+@dataclass(slots=True)
+class _Work:
+    """One run of an agent: its window on the conversation, and what it has used up."""
+
+    agent: Agent
+    path: str
+    history: Transcript
+    turn: int = 0
+    spent: Spend = Spend()
+    worked_s: float = 0.0
+    follow_ups: list[FollowUp] = field(default_factory=list)
+    window: Window = field(init=False)
+    toolbox: Toolbox = field(init=False)
+    compactor: Compactor = field(init=False)
+
+    def __post_init__(self) -> None:
+        agent = self.agent
+        clipped = dict(self.history.clipped)
+        tools = (*agent.tools, recall_tool(clipped)) if agent.tools else ()
+        self.toolbox = Toolbox(tools, agent.mate)
+        overhead = (len(agent.instructions) + self.toolbox.chars) // 4
+        self.window = Window(overhead, [*self.history.messages], clipped)
+        self.compactor = Compactor(agent.mate, self.window)
+
+    async def go(self, brief: str, context: ToolContext) -> AgentResult:
+        agent, window = self.agent, self.window
+        window.add(user(brief))
         watch, nudges = StuckWatch(), 0
-
-        def ended(ending: Ending, turns: int, reply: Reply | None, submission: str | None = None) -> AgentResult:
-            return AgentResult(
-                ending=ending,
-                text=reply.message.text if reply else "",
-                turns=turns,
-                messages=tuple(messages),
-                submission=submission,
-                follow_ups=tuple(follow_ups),
-            )
-
-        reply = None
-        for turn in range(1, self.max_turns + 1):
-            request = Request(
-                instructions=self.instructions,
-                messages=tuple(messages),
-                tools=tuple(tool.spec for tool in self.tools),
-                settings=self.settings,
-            )
-            reply = await self.mate.ask(request, path=f"{path}/turn/{turn}/model")
-            messages.append(reply.message)
-            if not reply.message.tool_calls:
-                if reply.message.text.strip() and self.submits is None and reply.stop != "length":
-                    return ended("done", turn, reply)
-                if nudges == _NUDGES:
-                    return ended("silent", turn, reply)
-                nudges += 1
-                messages.append(user(self._nudge(reply)))
+        reply: Reply | None = None
+        for self.turn in range(1, agent.limits.turns + 1):
+            reply_or_limit = await self._ask()
+            if isinstance(reply_or_limit, str):
+                return self._ended("limit", reply, reason=reply_or_limit)
+            reply = reply_or_limit
+            calls = reply.message.tool_calls
+            if reply.stop == "pause":
                 continue
-            outputs = await self._run_tools(reply.message.tool_calls, context, path=f"{path}/turn/{turn}/tool")
-            messages.append(_results(reply.message, outputs))
-            follow_ups.extend(note for output in outputs for note in output.follow_ups)
+            if not calls:
+                if reply.message.text.strip() and agent.submits is None and reply.stop != "length":
+                    return self._ended("done", reply)
+                if nudges == _NUDGES:
+                    return self._ended("silent", reply, reason="it stopped answering")
+                nudges += 1
+                window.say(self._nudge(reply))
+                continue
+            nudges = 0
+            used = await self.toolbox.use(calls, context, path=f"{self.path}/turn/{self.turn}/tool")
+            outputs, took_s = [each.output for each in used], [each.took_s for each in used]
+            self._take(reply, outputs, took_s)
             if submission := next((output.submission for output in outputs if output.submission), None):
-                return ended("done", turn, reply, submission)
-            match watch.see(reply.message.tool_calls, outputs):
+                return self._ended("done", reply, submission=submission)
+            match watch.see(calls, outputs, took_s):
                 case "nudge":
-                    messages[-1] = _with_text(messages[-1], StuckWatch.ADVICE)
+                    window.say(StuckWatch.ADVICE)
                 case "stop":
-                    return ended("stuck", turn, reply)
-        return ended("turn_limit", self.max_turns, reply)
+                    return self._ended("stuck", reply, reason="it made the same calls with the same outcome")
+        return self._ended("turn_limit", reply, reason=f"it used up its {agent.limits.turns} turns")
+
+    async def _ask(self) -> Reply | str:
+        """The next reply, or why the agent's own limits do not allow to ask for it."""
+        mate, window, agent = self.agent.mate, self.window, self.agent
+        await self.compactor.keep_within(self._request(), path=f"{self.path}/turn/{self.turn}/compact")
+        wanted = mate.estimate(window.tokens, agent.settings)
+        if reason := agent.limits.reached(self.spent, self.worked_s, wanted, mate.price(wanted)):
+            return reason
+        path = f"{self.path}/turn/{self.turn}/model"
+        try:
+            reply = await mate.ask(self._request(), wanted, path=path, inputs=window.fingerprint)
+        except ContextOverflowError:
+            # the window is smaller than was thought: make room once, then ask again
+            await self.compactor.make_room(self._request(), path=f"{self.path}/turn/{self.turn}/overflow")
+            reply = await mate.ask(self._request(), mate.estimate(window.tokens, agent.settings), path=f"{path}/again")
+        self.spent = self.spent.add(reply.usage, mate.price(reply.usage))
+        self.worked_s += reply.duration_s
+        window.replied(reply)
+        return reply
+
+    def _request(self) -> Request:
+        return Request(
+            instructions=self.agent.instructions,
+            messages=tuple(self.window.messages),
+            tools=self.toolbox.specs,
+            settings=self.agent.settings,
+            conversation=f"{self.agent.mate.name}-{self.path}",
+        )
+
+    def _take(self, reply: Reply, outputs: Sequence[ToolOutput], took_s: Sequence[float]) -> None:
+        self.worked_s += sum(took_s)
+        self.follow_ups.extend(note for output in outputs for note in output.follow_ups)
+        self.window.add(
+            UserMessage(
+                parts=tuple(
+                    ToolResult(call_id=call.id, content=output.content, is_error=output.is_error)
+                    for call, output in zip(reply.message.tool_calls, outputs, strict=True)
+                )
+            )
+        )
 
     def _nudge(self, reply: Reply) -> str:
         lead = "Your answer was cut off at its length limit. " if reply.stop == "length" else ""
-        if self.submits is None:
+        if self.agent.submits is None:
             lead = lead or "You answered nothing. "
             return lead + "Go on with the work, or say in a few words what you did."
-        return lead + f"Nothing has been handed in yet. Go on, and when you are ready call `{self.submits}`."
+        return lead + f"Nothing has been handed in yet. Go on, and when you are ready call `{self.agent.submits}`."
 
-    async def _run_tools(
-        self, calls: tuple[ToolCall, ...], context: ToolContext, *, path: str
-    ) -> tuple[ToolOutput, ...]:
-        """Neighbouring reads run together, effects one by one; outputs stand in the order of the calls."""
-        by_name = {tool.spec.name: tool for tool in self.tools}
-
-        def is_read(job: tuple[int, ToolCall]) -> bool:
-            tool = by_name.get(job[1].name)
-            return tool is not None and tool.effect == "read"
-
-        async def run(job: tuple[int, ToolCall]) -> ToolOutput:
-            place, call = job
-            work = partial(_call, call, by_name.get(call.name), context, by_name)
-            return await self.mate.use(call, work, path=f"{path}/{place + 1}")
-
-        outputs: list[ToolOutput] = []
-        for at_once, jobs in groupby(enumerate(calls), key=is_read):
-            if at_once:
-                outputs += await together([partial(run, job) for job in jobs])
-            else:
-                outputs += [await run(job) for job in jobs]
-        return tuple(outputs)
-
-
-async def _call(call: ToolCall, tool: Tool | None, context: ToolContext, known: Iterable[str]) -> ToolOutput:
-    if tool is None:
-        return said(f"There is no tool {call.name!r}. The tools are: {', '.join(known)}.", is_error=True)
-    try:
-        return _clipped(await tool.call(_arguments(call), context))
-    except ToolError as error:
-        return said(str(error), is_error=True)
-
-
-def _arguments(call: ToolCall) -> JsonObject:
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError) as error:
-        raise ToolError(f"The arguments of {call.name} are not valid JSON: {error}.") from error
-    if not isinstance(arguments, dict):
-        raise ToolError(f"The arguments of {call.name} have to be a JSON object.")
-    return arguments
-
-
-def _clipped(output: ToolOutput) -> ToolOutput:
-    parts = (
-        replace(part, text=clip(part.text, _RESULT_LIMIT_CHARS)) if isinstance(part, Text) else part
-        for part in output.content
-    )
-    return replace(output, content=tuple(parts))
-
-
-def _results(message: AssistantMessage, outputs: Sequence[ToolOutput]) -> UserMessage:
-    return UserMessage(
-        parts=tuple(
-            ToolResult(call_id=call.id, content=output.content, is_error=output.is_error)
-            for call, output in zip(message.tool_calls, outputs, strict=True)
+    def _ended(
+        self, ending: Ending, reply: Reply | None, *, reason: str = "", submission: str | None = None
+    ) -> AgentResult:
+        return AgentResult(
+            ending=ending,
+            text=reply.message.text if reply else "",
+            turns=self.turn,
+            transcript=self.window.transcript,
+            reason=reason,
+            submission=submission,
+            follow_ups=tuple(self.follow_ups),
         )
-    )
-
-
-def _with_text(message: Message, text: str) -> UserMessage:
-    assert isinstance(message, UserMessage)
-    return UserMessage(parts=(*message.parts, Text(text=text)))

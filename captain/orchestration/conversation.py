@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from captain.agent import Agent
+from captain.agent import Agent, Limits, Transcript
 from captain.core.errors import CaptainError
-from captain.core.messages import Message
 from captain.orchestration.context import Voyage
 from captain.orchestration.prompts import prompt
 from captain.tools import READING, Tool, follow_up, shell
@@ -16,7 +15,7 @@ class Conversation:
     def __init__(self, voyage: Voyage, desks: tuple[Tool, ...]) -> None:
         self._voyage = voyage
         self._tools = (*READING, shell, follow_up, *desks)
-        self._messages: tuple[Message, ...] = ()
+        self._transcript = Transcript()
 
     async def ask(self, brief: str, *, submits: str, path: str) -> str:
         """What the Captain hands in by the tool `submits`, as JSON. Its commands run in a scratch copy."""
@@ -26,22 +25,21 @@ class Conversation:
             instructions=prompt("captain"),
             tools=self._tools,
             submits=submits,
-            max_turns=voyage.options.max_turns,
+            limits=Limits(turns=voyage.options.max_turns),
         )
         async with voyage.fresh_box(f"captain-{path}", voyage.base) as box:
             result = await agent.run(
                 brief,
                 box=box,
                 path=path,
-                history=self._messages,
+                history=self._transcript,
                 command_timeout_s=voyage.options.command_timeout_s,
             )
-        self._messages = result.messages
+        self._transcript = result.transcript
         await voyage.note(result.follow_ups)
         if result.submission is None:
-            why = {"silent": "stopped answering", "stuck": "went in circles", "turn_limit": "used up its turns"}
             raise CaptainError(
-                f"The Captain ({voyage.team.captain.id}) {why[result.ending]} before it called {submits}.",
+                f"The Captain ({voyage.team.captain.id}) ended before it called {submits}: {result.reason}.",
                 hint="Use another model as Captain, or say more precisely what is wanted.",
             )
         return result.submission

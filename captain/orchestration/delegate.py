@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from captain.agent import AgentBuilder, Builder
+from captain.agent import AgentBuilder, Builder, Limits
 from captain.core.events import TaskChanged
 from captain.core.tasks import Plan, Task
 from captain.core.together import together
@@ -75,7 +75,7 @@ def _builder(voyage: Voyage) -> Builder:
     builder = AgentBuilder(
         crewmate=lambda task: voyage.mate(player, "build", f"build-{task.id}"),
         notes=lambda task: voyage.memory.nearest(task.scope.paths),
-        max_turns=voyage.options.max_turns,
+        limits=Limits(turns=voyage.options.max_turns),
         command_timeout_s=voyage.options.command_timeout_s,
     )
     builder.tools = (*builder.tools, *voyage.options.extra_tools)

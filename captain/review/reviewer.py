@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Final
 
-from captain.agent import Agent, Crewmate
+from captain.agent import Agent, Crewmate, Limits
 from captain.core import codec
 from captain.core.errors import BadResponseError
 from captain.core.findings import Finding, Proposal, Review, Severity
@@ -91,7 +91,7 @@ class ModelReviewer:
     mate: Crewmate
     inspect: Callable[[str], AbstractAsyncContextManager[Box]] | None = None
     tools: tuple[Tool, ...] = READING
-    max_turns: int = 40
+    limits: Limits = Limits(turns=40)
 
     @property
     def name(self) -> str:
@@ -109,13 +109,13 @@ class ModelReviewer:
             instructions=prompt("review"),
             tools=(submit_review, *self.tools) if box else (submit_review,),
             submits="submit_review",
-            max_turns=self.max_turns,
+            limits=self.limits,
         )
         path = f"task/{proposal.task.id}/round/{proposal.round}/review/{self.name}"
         result = await agent.run(describe(proposal), box=box, path=path)
         if result.submission is None:
             raise BadResponseError(
-                f"The reviewer {self.name} ended ({result.ending}) without handing in a review.",
+                f"The reviewer {self.name} ended ({result.reason or result.ending}) without handing in a review.",
                 model=self.mate.model.id,
                 hint="Use another model for this role.",
             )

@@ -1,0 +1,80 @@
+"""An agent's tools in use: reads of one turn together, effects one by one, outputs in the order of the calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from typing import Final
+
+from captain.agent.crewmate import Crewmate, Used
+from captain.core.errors import ToolError
+from captain.core.messages import JsonObject, Text, ToolCall
+from captain.core.together import together
+from captain.tools import Tool, ToolContext, ToolOutput, clip, said
+
+_RESULT_LIMIT_CHARS: Final = 40_000
+
+
+class Toolbox:
+    """`specs` never changes, so that prompt caches hit."""
+
+    def __init__(self, tools: tuple[Tool, ...], mate: Crewmate) -> None:
+        self.specs = tuple(tool.spec for tool in tools)
+        self._by_name: Mapping[str, Tool] = {tool.spec.name: tool for tool in tools}
+        self._mate = mate
+
+    @property
+    def chars(self) -> int:
+        """About how much text the tools add to every request."""
+        return sum(len(spec.description) + len(json.dumps(spec.parameters)) for spec in self.specs)
+
+    async def use(self, calls: tuple[ToolCall, ...], context: ToolContext, *, path: str) -> tuple[Used, ...]:
+        async def run(job: tuple[int, ToolCall]) -> Used:
+            place, call = job
+            work = partial(_call, call, self._by_name.get(call.name), context, self._by_name)
+            return await self._mate.use(call, work, path=f"{path}/{place + 1}")
+
+        done: list[Used] = []
+        for at_once, group in groupby(enumerate(calls), key=self._is_read):
+            jobs = list(group)
+            if at_once and len(jobs) > 1:
+                done += await together([partial(run, job) for job in jobs])
+            else:
+                done += [await run(job) for job in jobs]
+        return tuple(done)
+
+    def _is_read(self, job: tuple[int, ToolCall]) -> bool:
+        tool = self._by_name.get(job[1].name)
+        return tool is not None and tool.effect == "read"
+
+
+async def _call(call: ToolCall, tool: Tool | None, context: ToolContext, known: Iterable[str]) -> ToolOutput:
+    if tool is None:
+        return said(f"There is no tool {call.name!r}. The tools are: {', '.join(known)}.", is_error=True)
+    try:
+        return _clipped(await tool.call(_arguments(call), context))
+    except ToolError as error:
+        return said(str(error), is_error=True)
+
+
+def _arguments(call: ToolCall) -> JsonObject:
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError) as error:
+        raise ToolError(f"The arguments of {call.name} are not valid JSON: {error}.") from error
+    if not isinstance(arguments, dict):
+        raise ToolError(f"The arguments of {call.name} have to be a JSON object.")
+    return arguments
+
+
+def _clipped(output: ToolOutput) -> ToolOutput:
+    if all(not isinstance(part, Text) or len(part.text) <= _RESULT_LIMIT_CHARS for part in output.content):
+        return output
+    parts = (
+        replace(part, text=clip(part.text, _RESULT_LIMIT_CHARS)) if isinstance(part, Text) else part
+        for part in output.content
+    )
+    return replace(output, content=tuple(parts))
