@@ -45,8 +45,11 @@ def to_mend(rounds: Sequence[Round]) -> tuple[Finding, ...]:
 
 
 def best(rounds: Sequence[Round]) -> Round:
-    """The round with the least known weight; of equals the latest."""
-    return min(reversed(rounds), key=lambda round_: round_.weight)
+    """The acceptable round, or else any, with the least known weight; of equals the latest.
+
+    Four minor findings weigh more than a major one, but can be accepted where that cannot.
+    """
+    return min(reversed(rounds), key=lambda round_: (not round_.acceptable, round_.weight))
 
 
 def verdict(rounds: Sequence[Round], max_rounds: int) -> tuple[Verdict, str] | None:
@@ -54,12 +57,19 @@ def verdict(rounds: Sequence[Round], max_rounds: int) -> tuple[Verdict, str] | N
     last = rounds[-1]
     if not last.findings:
         return "converged", f"no finding is open after round {last.number}"
-    if not to_mend(rounds):
-        return "converged_with_residuals", f"only {len(last.findings)} minor findings are left, reported but not mended"
+    mending = to_mend(rounds)
+    if not mending:
+        left = _count(len(last.findings), "minor finding")
+        return "converged_with_residuals", f"{left} left, reported but not mended"
+    still_open = f"{_count(len(mending), 'finding')} open"
     if len(rounds) > 1 and last.proposal.head == rounds[-2].proposal.head:
-        return "stalled", f"round {last.number} changed nothing while {len(to_mend(rounds))} findings are open"
+        return "stalled", f"round {last.number} changed nothing, with {still_open}"
     if any(last.proposal.head == earlier.proposal.head for earlier in rounds[:-1]):
-        return "oscillating", f"round {last.number} brought back the state of an earlier round"
+        return "oscillating", f"round {last.number} brought back the state of an earlier round, with {still_open}"
     if len(rounds) >= max_rounds:
-        return "budget", f"{max_rounds} rounds are used up with {len(to_mend(rounds))} findings open"
+        return "budget", f"{_count(max_rounds, 'round')} used up, with {still_open}"
     return None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

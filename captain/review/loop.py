@@ -67,8 +67,9 @@ class ReviewLoop:
         while True:
             proposal = await author.propose(len(rounds) + 1, findings)
             found = await self._review(proposal)
-            raised = [*failures(proposal.checks), *(finding for review in found for finding in review.findings)]
-            rounds.append(Round(proposal=proposal, findings=_numbered(raised, proposal.round), reviews=found))
+            failed = _numbered(failures(proposal.checks), f"R{proposal.round}.check-")
+            findings = (*failed, *(finding for review in found for finding in review.findings))
+            rounds.append(Round(proposal=proposal, findings=findings, reviews=found))
             ended = verdict(rounds, self.max_rounds)
             if ended is not None:
                 return LoopResult(
@@ -82,12 +83,14 @@ class ReviewLoop:
     async def _review(self, proposal: Proposal) -> tuple[Review, ...]:
         """All reviewers at once: none sees what another found."""
 
-        async def look(reviewer: Reviewer) -> Review:
+        async def look(number: int, reviewer: Reviewer) -> Review:
             review = await reviewer.review(proposal)
+            prefix = f"R{proposal.round}." if len(self.reviewers) == 1 else f"R{proposal.round}.{number}."
+            review = replace(review, findings=_numbered(review.findings, prefix))
             await self.on_review(proposal, review)
             return review
 
-        return await together([partial(look, reviewer) for reviewer in self.reviewers])
+        return await together([partial(look, number, each) for number, each in enumerate(self.reviewers, 1)])
 
 
 def failures(checks: Sequence[CheckResult]) -> tuple[Finding, ...]:
@@ -112,5 +115,5 @@ def failures(checks: Sequence[CheckResult]) -> tuple[Finding, ...]:
     )
 
 
-def _numbered(findings: Sequence[Finding], round_: int) -> tuple[Finding, ...]:
-    return tuple(replace(finding, id=f"R{round_}.{number}") for number, finding in enumerate(findings, 1))
+def _numbered(findings: Sequence[Finding], prefix: str) -> tuple[Finding, ...]:
+    return tuple(replace(finding, id=f"{prefix}{number}") for number, finding in enumerate(findings, 1))
