@@ -9,32 +9,53 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
-from captain.core.errors import StreamInterruptedError
+from captain.core.errors import ModelError, RateLimitError, StreamInterruptedError
 from captain.core.messages import Finished, Reply, Request, StreamEvent
 
-Effort: TypeAlias = Literal["minimal", "low", "medium", "high"]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh")
+IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Facts about a model's family. Token limits are None where they are not known.
+    """Facts about a model's family. Limits are None where they are not known.
 
-    `pricing` is the provider id and model name under which `genai-prices` knows the model. `efforts` are
-    the reasoning efforts it takes, least first. `reasons_with_tools` is False where Chat Completions
-    takes function tools only with reasoning switched off.
+    `note` is a sentence for a person where these are assumptions about a model that is not known.
+    `pricing` is the provider id and model name under which `genai-prices` knows the model.
+    `images` says whether it sees pictures at all, `file_types` which media types it reads besides.
+    `efforts` are the reasoning efforts it takes, least first; none where it does not reason on request.
+    `reasons_with_tools` is False where Chat Completions takes function tools only with reasoning
+    switched off. `schemas` is what structured output it promises: of the strict subset (every property
+    required, no others), of any JSON schema, or none. `cache`: prefixes are found by the provider, or
+    where breakpoints are set. `system_role` is the role of the instructions where they are a message.
+
+    The last three are Claude's: how thinking is asked for, how it is switched off where leaving it unsaid
+    does not, and whether thoughts are bound to all that stood before them.
     """
 
     family: str
+    note: str = ""
     pricing: tuple[str, str] | None = None
     context_tokens: int | None = None
     output_tokens: int | None = None
     images: bool = False
+    image_types: tuple[str, ...] = IMAGE_TYPES
+    image_bytes: int | None = None
+    file_types: tuple[str, ...] = ()
+    file_bytes: int | None = None
     edit_dialect: Literal["replace", "patch"] = "replace"
     temperature: bool = True
     efforts: tuple[Effort, ...] = ()
     reasons_with_tools: bool = True
+    schemas: Literal["strict", "any", "none"] = "any"
+    cache: Literal["automatic", "breakpoints"] = "automatic"
+    system_role: Literal["system", "developer"] = "system"
+    thinking: Literal["none", "budget", "adaptive"] = "none"
+    thinking_off: Literal["unsaid", "disabled", "between_tools"] = "unsaid"
+    binds_thinking: bool = False
 
 
 @runtime_checkable
@@ -54,8 +75,22 @@ class Model(Protocol):
     async def aclose(self) -> None: ...
 
 
-async def complete(model: Model, request: Request) -> Reply:
-    """The whole reply of one call: its stream, drained."""
+async def complete(model: Model, request: Request, *, repeats: int = 0) -> Reply:
+    """The whole reply of one call: its stream, drained.
+
+    A call whose answer breaks off is made again, `repeats` times at most and at once. Waiting is `Retrying`'s
+    business, which lets a retryable error through only if an answer had begun; a rate limit is never met at once.
+    """
+    for _ in range(repeats):
+        try:
+            return await _drained(model, request)
+        except ModelError as error:
+            if not error.retryable or isinstance(error, RateLimitError):
+                raise
+    return await _drained(model, request)
+
+
+async def _drained(model: Model, request: Request) -> Reply:
     async with model.stream(request) as events:
         async for event in events:
             if isinstance(event, Finished):

@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from captain.core.errors import BadResponseError
 from captain.core.messages import (
     AssistantMessage,
     JsonObject,
-    Opaque,
     Reasoning,
     ReasoningDelta,
     StopReason,
@@ -28,7 +26,8 @@ from captain.core.messages import (
     ToolCallDelta,
 )
 from captain.core.usage import Usage
-from captain.models.chat_errors import Site, interrupted, reported
+from captain.models.call_errors import Site, interrupted
+from captain.models.openai_answer import OpenAIAnswer, count_of, text_of
 
 _STOPS: Final[dict[str, StopReason]] = {
     "stop": "end",
@@ -58,17 +57,12 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
 
 
-class Answer:
-    """Takes the chunks of one answer as they come; `finish` is what they add up to."""
+class ChatAnswer(OpenAIAnswer):
+    """The answer of a Chat Completions call."""
 
     def __init__(self, site: Site, *, provider: str) -> None:
-        self.id: str | None = None
-        self.served_by: str | None = None
-        self.usage = Usage()
-        self.heard = False  # any piece that is JSON
-        self.began = False  # a choice
-        self._site = site
-        self._provider = provider
+        super().__init__(site, provider=provider)
+        self._began = False  # a choice
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._reasoning_field = ""
@@ -78,33 +72,15 @@ class Answer:
         self._refused = False
         self._finish: str | None = None
 
-    @property
-    def finished(self) -> bool:
-        return self._finish is not None
-
-    def take(self, chunk: Any) -> list[StreamEvent]:
-        """The events this chunk makes. Raises `ModelError` for one that is an error or makes no sense."""
-        self.heard = True
-        if not isinstance(chunk, dict):
-            raise self._bad(f"has a piece that is no JSON object: {self._site.quote(repr(chunk))}")
-        if chunk.get("error") or chunk.get("object") == "error" or chunk.get("type") == "error":
-            raise reported(self._site, chunk, request_id=self.id)
-        try:
-            return self._take(chunk)
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):  # a shape no documented server sends
-            piece = self._site.quote(json.dumps(chunk))
-            raise self._bad(f"has a piece of an unknown shape: {piece}") from None
-
     def take_whole(self, body: Any) -> list[StreamEvent]:
-        """As `take`, for a server that answers with one JSON body; that it is whole is its finish."""
+        """That the body is whole is its finish."""
         events = self.take(body[0] if isinstance(body, list) and body else body)
-        if self.began and not self._finish:
+        if self._began and not self._finish:
             self._finish = "stop"
         return events
 
     def finish(self) -> tuple[AssistantMessage, StopReason]:
-        """The message and why it ended. Raises `ModelError` unless the server said that it is finished."""
-        if not self.began:
+        if not self._began:
             raise self._bad("has no choices")
         word = (self._finish or "").lower()
         if not word or word in _BROKEN_OFF:
@@ -121,16 +97,16 @@ class Answer:
         return AssistantMessage(parts=tuple(self._parts())), stop
 
     def _take(self, chunk: JsonObject) -> list[StreamEvent]:
-        self.id = self.id or _string(chunk.get("id") or "") or None
-        self.served_by = self.served_by or _string(chunk.get("model") or "") or None
+        self.id = self.id or text_of(chunk.get("id") or "") or None
+        self.served_by = self.served_by or text_of(chunk.get("model") or "") or None
         usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
         if usage:
             self.usage = read_usage(usage)
         choice = next((choice for choice in chunk.get("choices") or () if not choice.get("index")), None)
         if choice is None:
             return []
-        self.began = True
-        self._finish = _string(choice.get("finish_reason") or "") or self._finish
+        self._began = True
+        self._finish = text_of(choice.get("finish_reason") or "") or self._finish
         delta = choice.get("delta") or choice.get("message")
         return list(self._delta(delta)) if delta else []
 
@@ -151,7 +127,7 @@ class Answer:
             yield from self._call({"index": 0, "function": legacy})
 
     def _say(self, text: Any) -> TextDelta:
-        self._text.append(_string(text))
+        self._text.append(text_of(text))
         return TextDelta(text=text)
 
     def _think(self, delta: JsonObject) -> Iterator[StreamEvent]:
@@ -160,7 +136,7 @@ class Answer:
         for name in _REASONING_FIELDS:
             if text := delta.get(name):
                 self._reasoning_field = name
-                self._reasoning.append(_string(text))
+                self._reasoning.append(text_of(text))
                 yield ReasoningDelta(text=text)
                 return  # the other name, where it comes too, repeats it
 
@@ -176,7 +152,7 @@ class Answer:
 
     def _call(self, wire: JsonObject) -> Iterator[StreamEvent]:
         function = wire.get("function") or {}
-        name, given_id = _string(function.get("name") or ""), _string(wire.get("id") or "")
+        name, given_id = text_of(function.get("name") or ""), text_of(wire.get("id") or "")
         position, new = self._place(wire.get("index"), given_id, name)
         call = self._calls[position]
         if not new and name and not call.name:
@@ -224,43 +200,22 @@ class Answer:
                 id=call.id, name=call.name, arguments="".join(call.arguments), opaque=self._opaque(call.extra)
             )
 
-    def _opaque(self, payload: JsonObject | None) -> Opaque | None:
-        return Opaque(provider=self._provider, data=json.dumps(payload)) if payload else None
-
-    def _bad(self, what: str) -> BadResponseError:
-        return BadResponseError(
-            f"The answer of {self._site.model} {what}.",
-            model=self._site.model,
-            hint="Try again; if it stays so, check that the URL is that of a Chat Completions server.",
-            request_id=self.id,
-            retryable=True,
-        )
-
 
 def read_usage(wire: JsonObject) -> Usage:
     """Token counts, made inclusive: cached inside input, reasoning inside output."""
     prompt, completion = wire.get("prompt_tokens_details") or {}, wire.get("completion_tokens_details") or {}
-    input_tokens, output_tokens = _count(wire.get("prompt_tokens")), _count(wire.get("completion_tokens"))
+    input_tokens, output_tokens = count_of(wire.get("prompt_tokens")), count_of(wire.get("completion_tokens"))
     # xAI and Gemini count reasoning into the total only.
-    output_tokens = max(output_tokens, _count(wire.get("total_tokens")) - input_tokens)
+    output_tokens = max(output_tokens, count_of(wire.get("total_tokens")) - input_tokens)
     cached = prompt.get("cached_tokens") or wire.get("prompt_cache_hit_tokens") or wire.get("cached_tokens")
     reasoning = completion.get("reasoning_tokens") or wire.get("reasoning_tokens")
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        cached_tokens=min(_count(cached), input_tokens),
-        reasoning_tokens=min(_count(reasoning), output_tokens),
+        cached_tokens=min(count_of(cached), input_tokens),
+        cache_write_tokens=min(count_of(prompt.get("cache_write_tokens")), input_tokens),
+        reasoning_tokens=min(count_of(reasoning), output_tokens),
     )
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} in place of a text")
-    return value
-
-
-def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
 
 
 def _merge(details: list[JsonObject], piece: JsonObject) -> None:

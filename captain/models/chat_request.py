@@ -8,13 +8,9 @@ byte and prompt caches hit.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, assert_never
 
-from captain.core.errors import RequestRejectedError
 from captain.core.messages import (
     AssistantMessage,
     JsonObject,
@@ -26,10 +22,22 @@ from captain.core.messages import (
     ToolResult,
     UserMessage,
 )
-from captain.models.base import Effort, Profile
+from captain.models.base import Profile
+from captain.models.openai_hosts import is_azure, is_openai
+from captain.models.request_parts import (
+    arguments_of,
+    cache_key,
+    call_id_of,
+    check_request,
+    data_url,
+    effort_of,
+    encoded,
+    payload_of,
+)
+from captain.models.strict_schema import format_of
 
-_SCALE: Final[tuple[Effort, ...]] = ("minimal", "low", "medium", "high")
-_AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+_PDF: Final = ("application/pdf",)
+_JSON_ONLY: Final = ("api.deepseek.com", "api.z.ai")  # JSON on request, but of no schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,7 @@ class Dialect:
 
     OpenAI wants `max_completion_tokens`, most others know only `max_tokens`; Mistral refuses
     `stream_options` (and sends the usage unasked); `official` is OpenAI's own service, there or on Azure.
+    `files` are the media types that can be sent besides images, `id_chars` the longest id of a call.
     """
 
     provider: str
@@ -45,19 +54,35 @@ class Dialect:
     usage_option: bool = True
     cache_key: bool = False
     official: bool = False
+    schemas: bool = True
+    files: tuple[str, ...] = ()
+    id_chars: int = 512
 
 
 def dialect_of(host: str) -> Dialect:
     provider = f"openai-chat@{host}"
-    if host == "api.openai.com" or host.endswith(".api.openai.com"):
-        return Dialect(provider=provider, limit_key="max_completion_tokens", cache_key=True, official=True)
-    if host.endswith(_AZURE):
-        return Dialect(provider=provider, limit_key="max_completion_tokens", official=True)
-    return Dialect(provider=provider, usage_option=not host.endswith(".mistral.ai"))
+    if is_openai(host) or is_azure(host):
+        return Dialect(
+            provider=provider,
+            limit_key="max_completion_tokens",
+            cache_key=is_openai(host),
+            official=True,
+            files=_PDF,
+            id_chars=40,
+        )
+    return Dialect(
+        provider=provider,
+        usage_option=not host.endswith(".mistral.ai"),
+        schemas=host not in _JSON_ONLY,
+        files=_PDF if host == "openrouter.ai" else (),
+    )
 
 
-def encode(request: Request, *, model: str, profile: Profile, dialect: Dialect) -> bytes:
-    body: JsonObject = {"model": model, "stream": True, "messages": _messages(request, dialect)}
+def encode(request: Request, *, model: str, name: str, profile: Profile, dialect: Dialect) -> bytes:
+    """`name` is the model's own, for errors. Raises `RequestRejectedError` for what is known not to be taken."""
+    check_request(request, name=name, profile=profile, file_types=dialect.files)
+    role = profile.system_role if dialect.official else "system"
+    body: JsonObject = {"model": model, "stream": True, "messages": _messages(request, dialect, role)}
     if dialect.usage_option:
         body["stream_options"] = {"include_usage": True}
     if request.tools:
@@ -68,86 +93,53 @@ def encode(request: Request, *, model: str, profile: Profile, dialect: Dialect) 
             }
             for tool in request.tools
         ]
+    if request.output is not None:
+        promised = profile if dialect.schemas else replace(profile, schemas="none")
+        schema = format_of(request.output, name=name, profile=promised)
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if dialect.cache_key:
-        body["prompt_cache_key"] = _cache_key(request)
-    body |= _knobs(request, profile, dialect)
-    # Text that is no Unicode (a stray surrogate from a file name) becomes "?" instead of a failed call.
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def check_media(request: Request, *, name: str, profile: Profile) -> None:
-    """Raises `RequestRejectedError` where the request shows something that the model `name` does not take."""
-    for message in request.messages:
-        for part in message.parts:
-            for shown in part.content if isinstance(part, ToolResult) else (part,):
-                if isinstance(shown, Media):
-                    _check_medium(shown, name, profile)
-
-
-def _check_medium(media: Media, name: str, profile: Profile) -> None:
-    what = media.name or media.media_type
-    if not media.media_type.startswith("image/"):
-        raise RequestRejectedError(
-            f"{what} cannot be sent to {name}: Chat Completions takes images and text.",
-            model=name,
-            hint="Send the file's text instead.",
-        )
-    if not profile.images:
-        raise RequestRejectedError(
-            f"{what} cannot be sent to {name}, which is not known to take images.",
-            model=name,
-            hint="Use a model that reads images, or pass OpenAIChat a profile with images=True.",
-        )
+        body["prompt_cache_key"] = cache_key(request)
+    return encoded(body | _knobs(request, profile, dialect))
 
 
 def _knobs(request: Request, profile: Profile, dialect: Dialect) -> JsonObject:
     """The settings that this model takes; the others are dropped."""
     settings, knobs = request.settings, JsonObject()
     if settings.max_output_tokens is not None:
-        knobs[dialect.limit_key] = min(settings.max_output_tokens, profile.output_tokens or settings.max_output_tokens)
+        knobs[dialect.limit_key] = settings.max_output_tokens
     if settings.temperature is not None and profile.temperature:
         knobs["temperature"] = settings.temperature
     if dialect.official and request.tools and not profile.reasons_with_tools:
         # "Function tools with reasoning_effort are not supported", and from gpt-5.6 on the default counts too.
         knobs["reasoning_effort"] = "none"
-    elif settings.reasoning_effort is not None and profile.efforts:
-        wanted = _SCALE.index(settings.reasoning_effort)
-        knobs["reasoning_effort"] = min(profile.efforts, key=lambda effort: abs(_SCALE.index(effort) - wanted))
+    elif effort := effort_of(settings, profile):
+        knobs["reasoning_effort"] = effort
     return knobs
 
 
-def _cache_key(request: Request) -> str:
-    """One key per conversation, so that its turns meet the cache their forerunners filled."""
-    first = request.messages[0].parts if request.messages else ()
-    opening = "\0".join([request.instructions, *(part.text for part in first if isinstance(part, Text))])
-    return hashlib.sha256(opening.encode("utf-8", "replace")).hexdigest()[:32]
-
-
-def _messages(request: Request, dialect: Dialect) -> list[JsonObject]:
-    said: list[JsonObject] = [{"role": "system", "content": request.instructions}] if request.instructions else []
+def _messages(request: Request, dialect: Dialect, role: str) -> list[JsonObject]:
+    said: list[JsonObject] = [{"role": role, "content": request.instructions}] if request.instructions else []
     for message in request.messages:
-        if isinstance(message, UserMessage):
-            said += _user(message)
-        else:
-            said.append(_assistant(message, dialect.provider))
+        said += _user(message, dialect) if isinstance(message, UserMessage) else _assistant(message, dialect)
     return said
 
 
-def _user(message: UserMessage) -> list[JsonObject]:
+def _user(message: UserMessage, dialect: Dialect) -> list[JsonObject]:
     """Tool results first, each a message of its own, because they must follow the calls they answer."""
     results: list[JsonObject] = []
     said: list[JsonObject] = []
     for part in message.parts:
         match part:
             case ToolResult():
-                results.append({"role": "tool", "tool_call_id": part.call_id, "content": _result_text(part)})
-                pictures = [_image(shown) for shown in part.content if isinstance(shown, Media)]
-                if pictures:  # tool messages carry text only
-                    said += [_text(f"Returned by the tool call {part.call_id}:"), *pictures]
+                call_id = call_id_of(part.call_id, most_chars=dialect.id_chars)
+                results.append({"role": "tool", "tool_call_id": call_id, "content": _result_text(part)})
+                shown = [_medium(media) for media in part.content if isinstance(media, Media)]
+                if shown:  # tool messages carry text only
+                    said += [_text(f"Returned by the tool call {call_id}:"), *shown]
             case Text():
                 said.append(_text(part.text))
             case Media():
-                said.append(_image(part))
+                said.append(_medium(part))
             case _:
                 assert_never(part)
     if not said:
@@ -164,26 +156,29 @@ def _text(text: str) -> JsonObject:
 
 def _result_text(result: ToolResult) -> str:
     text = "\n".join(part.text for part in result.content if isinstance(part, Text))
-    if any(isinstance(part, Media) for part in result.content):
-        text = f"{text}\n(A picture follows.)".lstrip()
+    media = next((part for part in result.content if isinstance(part, Media)), None)
+    if media is not None:
+        text = f"{text}\n(A {'picture' if media.media_type.startswith('image/') else 'file'} follows.)".lstrip()
     text = text or "(no output)"
     return f"Error: {text}" if result.is_error else text
 
 
-def _image(media: Media) -> JsonObject:
-    data = base64.b64encode(media.data).decode("ascii")
-    return {"type": "image_url", "image_url": {"url": f"data:{media.media_type};base64,{data}"}}
+def _medium(media: Media) -> JsonObject:
+    if media.media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": data_url(media)}}
+    return {"type": "file", "file": {"filename": media.name or "file", "file_data": data_url(media)}}
 
 
-def _assistant(message: AssistantMessage, provider: str) -> JsonObject:
+def _assistant(message: AssistantMessage, dialect: Dialect) -> list[JsonObject]:
+    """One message; none where all there was is another provider's."""
     text, calls = message.text, message.tool_calls
     said: JsonObject = {"role": "assistant", "content": text if text or not calls else None}
     for part in message.parts:
-        if isinstance(part, Reasoning) and part.opaque is not None and part.opaque.provider == provider:
-            said |= _reasoning(part, json.loads(part.opaque.data), within_a_turn=bool(calls))
+        if isinstance(part, Reasoning) and (payload := payload_of(part.opaque, dialect.provider)):
+            said |= _reasoning(part, payload, within_a_turn=bool(calls))
     if calls:
-        said["tool_calls"] = [_call(part, provider) for part in calls]
-    return said
+        said["tool_calls"] = [_call(part, dialect) for part in calls]
+    return [said] if text or len(said) > 2 else []
 
 
 def _reasoning(part: Reasoning, payload: JsonObject, *, within_a_turn: bool) -> JsonObject:
@@ -193,21 +188,10 @@ def _reasoning(part: Reasoning, payload: JsonObject, *, within_a_turn: bool) -> 
     return {payload["field"]: part.text} if within_a_turn and "field" in payload else {}
 
 
-def _call(call: ToolCall, provider: str) -> JsonObject:
-    said: JsonObject = {
-        "id": call.id,
+def _call(call: ToolCall, dialect: Dialect) -> JsonObject:
+    return {
+        "id": call_id_of(call.id, most_chars=dialect.id_chars),
         "type": "function",
-        "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+        "function": {"name": call.name, "arguments": arguments_of(call.arguments)},
+        **(payload_of(call.opaque, dialect.provider) or {}),
     }
-    if call.opaque is not None and call.opaque.provider == provider:
-        said |= json.loads(call.opaque.data)
-    return said
-
-
-def _arguments(text: str) -> str:
-    """Arguments that a server can parse: chat templates fail on a history with any that are not an object."""
-    try:
-        valid = isinstance(json.loads(text or "{}"), dict)
-    except (ValueError, RecursionError):
-        valid = False
-    return (text or "{}") if valid else json.dumps({"invalid_json": text}, ensure_ascii=False)

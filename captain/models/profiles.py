@@ -1,86 +1,28 @@
-"""What is known about families of models and the hosts that serve them, as one short table.
+"""From the name of a model to what is known about it.
 
-A name that is not listed gets the cautious default: text only, no reasoning settings, no known limits,
-no price. Limits are those of the providers' model pages; the windows agree with `genai-prices`.
+A table per vendor says the facts. A name that continues a listed one by more than a version gets that
+family's facts and a note; a name of no family gets the cautious default (text only, no reasoning
+settings, no known limits, no price) and a note as well.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Final
 
-from captain.models.base import Effort, Profile
+from captain.models import families_claude, families_gpt, families_open
+from captain.models.base import Profile
 
-_ALL_EFFORTS: Final[tuple[Effort, ...]] = ("minimal", "low", "medium", "high")
-_EFFORTS: Final[tuple[Effort, ...]] = ("low", "medium", "high")
-
-_GPT_5 = Profile(
-    family="gpt-5",
-    context_tokens=400_000,
-    output_tokens=128_000,
-    images=True,
-    edit_dialect="patch",
-    temperature=False,
-    efforts=_ALL_EFFORTS,
-)
-_GPT_5_1 = replace(_GPT_5, efforts=_EFFORTS)
-_GPT_5_2 = replace(_GPT_5_1, reasons_with_tools=False)
-_GPT_LONG = replace(_GPT_5_2, context_tokens=1_050_000)
-_GPT_4_1 = Profile(family="gpt-4.1", context_tokens=1_000_000, output_tokens=32_768, images=True, edit_dialect="patch")
-_GPT_4O = Profile(family="gpt-4o", context_tokens=128_000, output_tokens=16_384, images=True)
-_O_SERIES = Profile(
-    family="o-series",
-    context_tokens=200_000,
-    output_tokens=100_000,
-    images=True,
-    edit_dialect="patch",
-    temperature=False,
-    efforts=_EFFORTS,
-)
-_CLAUDE = Profile(family="claude", context_tokens=200_000, output_tokens=64_000, images=True)
-_CLAUDE_LONG = replace(_CLAUDE, context_tokens=1_000_000)
-
-# The longest prefix that fits decides.
-_FAMILIES: Final[dict[str, Profile]] = {
-    "gpt-6": replace(_GPT_LONG, family="gpt-6"),
-    "gpt-5.6": _GPT_LONG,
-    "gpt-5.5": replace(_GPT_LONG, context_tokens=1_000_000),
-    "gpt-5.4": _GPT_LONG,
-    "gpt-5.4-mini": _GPT_5_2,
-    "gpt-5.4-nano": _GPT_5_2,
-    "gpt-5.3": _GPT_5_2,
-    "gpt-5.2": _GPT_5_2,
-    "gpt-5.1": _GPT_5_1,
-    "gpt-5": _GPT_5,
-    "gpt-4.1": _GPT_4_1,
-    "gpt-4o": _GPT_4O,
-    "gpt-oss": Profile(family="gpt-oss", context_tokens=131_072, edit_dialect="patch", efforts=_EFFORTS),
-    "o1": _O_SERIES,
-    "o3": _O_SERIES,
-    "o4": _O_SERIES,
-    "claude": _CLAUDE,
-    "claude-opus-4-6": _CLAUDE_LONG,
-    "claude-opus-4-7": _CLAUDE_LONG,
-    "claude-opus-4-8": _CLAUDE_LONG,
-    "claude-opus-5": _CLAUDE_LONG,
-    "claude-sonnet-4-6": _CLAUDE_LONG,
-    "claude-sonnet-5": _CLAUDE_LONG,
-    "gemini": Profile(family="gemini", context_tokens=1_000_000, images=True, efforts=_EFFORTS),
-    "deepseek": Profile(family="deepseek", context_tokens=64_000),
-    "deepseek-v3": Profile(family="deepseek", context_tokens=128_000),
-    "deepseek-v4": Profile(family="deepseek", context_tokens=1_000_000),
-    "kimi": Profile(family="kimi", context_tokens=131_072),
-    "kimi-k2.": Profile(family="kimi", context_tokens=262_144),
-    "grok-4": Profile(family="grok", context_tokens=256_000, images=True),
-    "qwen": Profile(family="qwen"),
-    "mistral": Profile(family="mistral"),
-    "devstral": Profile(family="mistral"),
-    "glm": Profile(family="glm"),
-}
+_NAMED: Final = families_gpt.FAMILIES | families_claude.FAMILIES
+_ALL: Final = _NAMED | families_open.FAMILIES
+_VERSION: Final = re.compile(r"(?:-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4})?(?:-preview|-latest)?(?:-v\d)?(?:[@:].*)?")
+_DASHED: Final = re.compile(r"(?P<family>gpt-\d)-(?P<minor>\d)(?=-|$)")
 
 # Hosts whose prices `genai-prices` lists, by its provider ids.
 _PRICED: Final[dict[str, str]] = {
     "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
     "openrouter.ai": "openrouter",
     "api.deepseek.com": "deepseek",
     "api.groq.com": "groq",
@@ -97,8 +39,28 @@ _PRICED: Final[dict[str, str]] = {
 
 def profile_of(model: str, *, host: str) -> Profile:
     """The profile of a model by the name its server knows it by; a vendor's prefix does not matter."""
-    bare = model.rpartition("/")[2].lower()
-    fitting = max((prefix for prefix in _FAMILIES if bare.startswith(prefix)), key=len, default=None)
-    profile = Profile(family="unknown") if fitting is None else _FAMILIES[fitting]
+    profile = _facts(model)
     provider = _PRICED.get(host)
     return profile if provider is None else replace(profile, pricing=(provider, model))
+
+
+def _facts(model: str) -> Profile:
+    name = _plain(model)
+    known = max((listed for listed in _ALL if name.startswith(listed)), key=len, default=None)
+    if known is None:
+        note = f"Nothing is known about {model}: it is given text only, and its limits and price are not known."
+        return Profile(family="unknown", note=note)
+    facts = _ALL[known]
+    if known not in _NAMED or _VERSION.fullmatch(name.removeprefix(known)):
+        return facts
+    return replace(
+        facts, note=f"{model} is not a model Captain knows: it is treated as one of the {facts.family} family."
+    )
+
+
+def _plain(model: str) -> str:
+    """`openai/gpt-5-5` and `anthropic/claude-opus-4.7` as OpenAI and Anthropic write them."""
+    name = model.rpartition("/")[2].lower().removeprefix("ft:")
+    if name.startswith("claude"):
+        return name.replace(".", "-")
+    return _DASHED.sub(r"\g<family>.\g<minor>", name, count=1)

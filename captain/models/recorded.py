@@ -2,6 +2,7 @@
 
 A recording is a folder with one JSON file per request, named by a digest of the request and the model's
 id. It holds the replies in the order in which they came: a request that was made three times has three.
+The name of a conversation does not count: it says where a call is routed, not what is asked.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from captain.core.messages import (
     StreamEvent,
     Text,
     TextDelta,
+    ToolCall,
     ToolCallDelta,
 )
 from captain.models.base import Model, Profile
@@ -46,6 +48,7 @@ class _Record:
     model: str
     request: Request
     replies: tuple[Reply, ...]
+    profile: Profile | None = None
 
 
 class Recording:
@@ -86,12 +89,15 @@ class Recording:
     def _append(self, request: Request, reply: Reply) -> None:
         # Read, add and replace without an await between: agents that record side by side lose nothing.
         path = _path(self._folder, self._model.id, request)
-        record = _read(path) if path.exists() else _Record(model=self._model.id, request=request, replies=())
+        record = _read(path) if path.exists() else self._new_record(request)
         _write(path, replace(record, replies=(*record.replies, reply)))
+
+    def _new_record(self, request: Request) -> _Record:
+        return _Record(model=self.id, request=request, replies=(), profile=self.profile)
 
 
 class Replaying:
-    """A model that answers from a recording of the model `id`.
+    """A model that answers from a recording of the model `id`, with its profile if no other is given.
 
     Streams one delta per part, whatever the pieces were in which the parts first came. Raises `ScriptError`
     for a request that is not in the recording, or that is made more often than it was recorded.
@@ -100,10 +106,10 @@ class Replaying:
     def __init__(self, folder: Path | str, *, id: str, profile: Profile | None = None) -> None:  # noqa: A002
         self._folder = Path(folder)
         self._id = id
-        self._profile = profile or Profile(family="recorded")
         self._played: dict[Path, int] = {}
         if not self._folder.is_dir():
             raise UsageError(f"{self._folder} is no folder with recordings.", hint="Record into it with Recording.")
+        self._profile = profile or _recorded_profile(self._folder, id) or Profile(family="recorded")
 
     def __repr__(self) -> str:
         return f"Replaying({str(self._folder)!r}, id={self._id!r})"
@@ -149,23 +155,30 @@ def recorded_models(folder: Path | str) -> tuple[str, ...]:
     return tuple(sorted({_read(path).model for path in Path(folder).glob("*.json")}))
 
 
+def _recorded_profile(folder: Path, model: str) -> Profile | None:
+    records = (_read(path) for path in sorted(folder.glob("*.json")))
+    return next((record.profile for record in records if record.model == model), None)
+
+
 async def _replay(reply: Reply) -> AsyncGenerator[StreamEvent]:
     calls = 0
     for part in reply.message.parts:
         await anyio.lowlevel.checkpoint()
         match part:
+            case Text() | Reasoning() if not part.text:
+                continue  # a vendor's own part, which comes with the finished reply
             case Text():
                 yield TextDelta(text=part.text)
             case Reasoning():
                 yield ReasoningDelta(text=part.text)
-            case _:
+            case ToolCall():
                 yield ToolCallDelta(index=calls, arguments=part.arguments, id=part.id, name=part.name)
                 calls += 1
     yield Finished(reply=reply)
 
 
 def _path(folder: Path, model: str, request: Request) -> Path:
-    return folder / f"{codec.digest(_Asked(model=model, request=request))}.json"
+    return folder / f"{codec.digest(_Asked(model=model, request=replace(request, conversation='')))}.json"
 
 
 def _read(path: Path) -> _Record:
@@ -204,7 +217,7 @@ def _difference(folder: Path, model: str, request: Request) -> str:
         return f"message {alike + 1} of {len(request.messages)} differs from every recorded one."
     if alike < len(nearest.messages):
         return f"it ends after message {alike}, where the recorded conversation goes on."
-    fields = ("instructions", "tools", "settings")
+    fields = ("instructions", "tools", "settings", "output")
     changed = [name for name in fields if getattr(request, name) != getattr(nearest, name)]
     return f"its {' and '.join(changed)} differ."
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -22,3 +24,10 @@ def folder(name: str) -> Path:
     if not found.is_dir():
         pytest.skip("the conformance material is not here (CAPTAIN_CONFORMANCE names its place)")
     return found
+
+
+@cache
+def validator(name: str) -> Any:
+    """Of the request schema of that name."""
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is in the dev extra")
+    return jsonschema.Draft202012Validator(json.loads((folder(SCHEMAS) / f"{name}.schema.json").read_text()))

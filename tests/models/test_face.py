@@ -10,7 +10,9 @@ from captain.models import OpenAIChat, ScriptedModel, resolve
 def test_the_package_shows_what_it_promises() -> None:
     promised = {
         "Model", "Profile", "complete", "ScriptedModel", "ScriptedReply", "call", "load_script",
-        "Recording", "Replaying", "OpenAIChat", "cost_usd", "resolve",
+        "Recording", "Replaying", "OpenAIChat", "OpenAIResponses", "AnthropicMessages", "cost_usd", "resolve",
+        "outfit", "Metered", "CallRecord", "Latency", "Percentiles", "Fallback", "Switched", "Retrying", "Retry",
+        "Waiting", "Hedged", "Hedge", "Limited", "RateGate", "reply_cost_usd", "Outfitter",
     }  # fmt: skip
 
     assert set(captain.models.__all__) == promised
@@ -18,10 +20,10 @@ def test_the_package_shows_what_it_promises() -> None:
 
 
 def test_importing_it_loads_nothing_heavy() -> None:
-    heavy = {"openai", "pydantic", "httpx2", "genai_prices", "aiohttp"}
+    heavy = {"openai", "anthropic", "pydantic", "httpx2", "genai_prices", "aiohttp", "tenacity"}
     program = (
         "import sys, captain.models as models\n"
-        "models.OpenAIChat('m', base_url='http://localhost:1/v1'); models.ScriptedModel([])\n"
+        "models.OpenAIChat('m', base_url='http://localhost:1/v1'); models.outfit(models.ScriptedModel([]))\n"
         f"print(sorted(set(sys.modules) & {heavy!r}))"
     )
 

@@ -326,7 +326,7 @@ async def test_half_an_answer_is_never_taken_for_a_whole_one(body: bytes) -> Non
     ("body", "complaint"),
     [
         (b"<!doctype html><title>Hello</title>", "The answer of https://api.openai.com/v1 is an HTML page."),
-        (b"Hello there", "is no completion: Hello there"),
+        (b"Hello there", "is no Chat Completions answer: Hello there"),
         (b"{}", "has no choices"),
         (b'{"choices": []}', "has no choices"),
         (sse(usage_chunk(prompt_tokens=1)), "has no choices"),
@@ -543,7 +543,7 @@ async def test_a_client_of_its_own_takes_the_key_to_its_url_and_nothing_from_the
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-of-the-environment")
-    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-of-the-environment")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-of-the-environment\nX-G: of-the-environment")
     model = OpenAIChat("m", base_url="http://localhost:1/v1", headers={"X-Team": "blue"})
 
     client = model._client()

@@ -206,3 +206,33 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none is no folder with recordings"):
         Replaying(tmp_path / "none", id="parrot")
+
+
+async def test_the_name_of_a_conversation_is_not_part_of_what_was_asked(tmp_path: Path) -> None:
+    await record(tmp_path, "Hello.", request=replace(ASK, conversation="one"))
+
+    reply = await complete(Replaying(tmp_path, id="parrot"), replace(ASK, conversation="two"))
+
+    assert reply.message.text == "Hello."
+
+
+async def test_a_replayed_model_has_the_profile_of_the_recorded_one(tmp_path: Path) -> None:
+    profile = Profile(family="gpt-5", pricing=("openai", "gpt-5"), edit_dialect="patch", efforts=("low", "high"))
+    await complete(Recording(ScriptedModel(["Hello."], id="parrot", profile=profile), tmp_path), ASK)
+
+    assert Replaying(tmp_path, id="parrot").profile == profile
+    assert Replaying(tmp_path, id="parrot", profile=Profile(family="mine")).profile == Profile(family="mine")
+
+
+async def test_a_vendors_own_part_is_replayed_with_the_reply_and_not_as_an_empty_delta(tmp_path: Path) -> None:
+    search = Text(text="", opaque=Opaque(provider="anthropic", data='{"type": "server_tool_use"}'))
+    reply = Reply(
+        message=AssistantMessage(parts=(Reasoning(text=""), search, Text(text="Found."))),
+        stop="end",
+        usage=Usage(),
+        model="m",
+    )
+    await complete(Recording(Saying(reply), tmp_path), ASK)
+
+    async with Replaying(tmp_path, id="saying").stream(ASK) as events:
+        assert [event async for event in events] == [TextDelta(text="Found."), Finished(reply=reply)]

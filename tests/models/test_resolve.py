@@ -6,7 +6,16 @@ import pytest
 
 from captain.core.errors import UsageError
 from captain.core.messages import Request, user
-from captain.models import OpenAIChat, Recording, Replaying, ScriptedModel, complete, resolve
+from captain.models import (
+    AnthropicMessages,
+    OpenAIChat,
+    OpenAIResponses,
+    Recording,
+    Replaying,
+    ScriptedModel,
+    complete,
+    resolve,
+)
 
 ASK = Request(instructions="", messages=(user("Hello?"),))
 KEY = "sk-of-the-environment"
@@ -14,7 +23,13 @@ KEY = "sk-of-the-environment"
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for name in (
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_CUSTOM_HEADERS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -32,6 +47,26 @@ def test_openai_is_called_with_the_key_of_the_environment(monkeypatch: pytest.Mo
     assert (model.id, model._url, model._api_key) == ("openai-chat:gpt-5.5", "https://api.openai.com/v1", KEY)
     assert model.profile.pricing == ("openai", "gpt-5.5")
     assert model.profile.edit_dialect == "patch"
+
+
+def test_responses_are_called_by_the_same_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    home, away = resolve("openai:gpt-5.5"), resolve("openai:gpt-oss@http://localhost:8000/v1/")
+
+    assert isinstance(home, OpenAIResponses)
+    assert isinstance(away, OpenAIResponses)
+    assert (home.id, home._url, home._api_key) == ("openai:gpt-5.5", "https://api.openai.com/v1", KEY)
+    assert (away.id, away._url, away._api_key) == (
+        "openai:gpt-oss@http://localhost:8000/v1/",
+        "http://localhost:8000/v1",
+        "",
+    )
+
+
+def test_responses_of_openai_need_a_key() -> None:
+    with pytest.raises(UsageError, match=r"openai:gpt-5\.5 needs an API key"):
+        resolve("openai:gpt-5.5")
 
 
 def test_a_key_that_is_given_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +113,67 @@ def test_the_environment_may_name_a_gateway_for_its_key(monkeypatch: pytest.Monk
 
     assert (plain._url, plain._api_key) == ("https://gateway.example/v1", KEY)
     assert (named._url, named._api_key) == ("https://gateway.example/v2", KEY)
+
+
+def claude(name: str, *, api_key: str | None = None) -> AnthropicMessages:
+    model = resolve(name, api_key=api_key)
+    assert isinstance(model, AnthropicMessages)
+    return model
+
+
+def test_anthropic_is_called_with_the_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+
+    model = claude("anthropic:claude-opus-4-7")
+
+    assert (model.id, model._url, model._api_key) == ("anthropic:claude-opus-4-7", "https://api.anthropic.com", KEY)
+    assert model.profile.pricing == ("anthropic", "claude-opus-4-7")
+    assert model.profile.context_tokens == 1_000_000
+    assert claude("anthropic:claude-opus-4-7", api_key="sk-given")._api_key == "sk-given"
+
+
+def test_anthropic_needs_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    with pytest.raises(UsageError, match="the environment variable ANTHROPIC_API_KEY is not set") as caught:
+        resolve("anthropic:claude-opus-4-7")
+
+    assert "`captain demo`" in caught.value.hint
+
+
+def test_key_and_headers_of_the_environment_do_not_go_to_a_url_in_the_name_of_a_claude(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Gate: open\nnonsense")
+
+    away, home = claude("anthropic:m@https://elsewhere.example/v1"), claude("anthropic:m")
+
+    assert (away._url, away._api_key, away._headers) == ("https://elsewhere.example", "", {})
+    assert (home._api_key, home._headers) == (KEY, {"X-Gate": "open"})
+    assert claude("anthropic:m@http://localhost:1", api_key="sk-given")._api_key == "sk-given"
+
+
+@pytest.mark.parametrize("scheme", ["openai", "openai-chat"])
+def test_headers_of_the_environment_do_not_go_to_a_url_in_the_name_of_an_openai_model(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gate: open")
+
+    away, home = resolve(f"{scheme}:m@https://elsewhere.example/v1"), resolve(f"{scheme}:m")
+
+    assert isinstance(away, OpenAIChat | OpenAIResponses)
+    assert isinstance(home, OpenAIChat | OpenAIResponses)
+    assert (away._api_key, dict(away._headers)) == ("", {})
+    assert dict(home._headers) == {"X-Gate": "open"}
+
+
+def test_the_environment_may_name_a_gateway_for_the_key_of_a_claude(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://gateway.example/claude")
+
+    assert (claude("anthropic:m")._url, claude("anthropic:m")._api_key) == ("https://gateway.example/claude", KEY)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +250,13 @@ def test_what_is_not_there_is_said(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("openai:gpt-5.5", "Use openai-chat:gpt-5.5."),
-        ("anthropic:claude-opus-4-7", "openai-chat:claude-opus-4-7@URL"),
+        ("mistral:devstral", "openai-chat:devstral@URL"),
+        ("claude-opus-4-7", "Did you mean anthropic:claude-opus-4-7?"),
         ("openai_chat:gpt-5.5", "Did you mean openai-chat:gpt-5.5?"),
         ("scriptd:a.json", "Did you mean scripted:a.json?"),
-        ("gpt-5.5", "Did you mean openai-chat:gpt-5.5?"),
-        ("openai-chat:", "Known are openai-chat:MODEL, openai-chat:MODEL@URL, scripted:FILE.json and replay:FOLDER."),
-        ("zzz:x", "Known are openai-chat:MODEL, openai-chat:MODEL@URL, scripted:FILE.json and replay:FOLDER."),
+        ("gpt-5.5", "Did you mean openai:gpt-5.5?"),
+        ("openai-chat:", "Known are openai:MODEL, "),
+        ("zzz:x", ", scripted:FILE.json and replay:FOLDER."),
         ("", "Known are"),
     ],
 )
@@ -172,5 +268,5 @@ def test_a_name_that_is_not_known_says_what_is(name: str, hint: str) -> None:
 
 
 def test_a_provider_that_comes_later_says_what_this_version_calls() -> None:
-    with pytest.raises(UsageError, match="calls OpenAI-compatible Chat Completions endpoints only"):
-        resolve("anthropic:claude-opus-4-7")
+    with pytest.raises(UsageError, match="not one of the interfaces that this version calls"):
+        resolve("gemini:gemini-3-pro")

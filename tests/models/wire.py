@@ -1,17 +1,20 @@
-"""Chat Completions answers as bytes, and a model that is served them."""
+"""Answers of OpenAI's interfaces as bytes, and models that are served them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx2
 from openai import AsyncOpenAI
 
 from captain.core.messages import Finished, Reply, Request, StreamEvent, user
-from captain.models import Model, OpenAIChat, Profile
+from captain.models import Model, OpenAIChat, OpenAIResponses, Profile
+
+Endpoint = TypeVar("Endpoint", OpenAIChat, OpenAIResponses)
 
 SECRET = "sk-test-0123456789abcdef"
 ASK = Request(instructions="Be brief.", messages=(user("Hello?"),))
@@ -40,7 +43,8 @@ def call_delta(
 
 
 @asynccontextmanager
-async def served(
+async def serving(
+    kind: type[Endpoint],
     answer: bytes | Callable[[httpx2.Request], httpx2.Response],
     *,
     status: int = 200,
@@ -48,13 +52,19 @@ async def served(
     base_url: str = "https://api.openai.com/v1",
     model: str = "gpt-4.1",
     profile: Profile | None = None,
-) -> AsyncIterator[OpenAIChat]:
+) -> AsyncIterator[Endpoint]:
+    """A model of this kind whose every call is given that answer."""
+
     def handle(request: httpx2.Request) -> httpx2.Response:
         return answer(request) if callable(answer) else httpx2.Response(status, headers=headers, content=answer)
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as http:
         client = AsyncOpenAI(api_key=SECRET, base_url=base_url, http_client=http)
-        yield OpenAIChat(model, client=client, profile=profile)
+        yield kind(model, client=client, profile=profile)
+
+
+served = partial(serving, OpenAIChat)
+served_responses = partial(serving, OpenAIResponses)
 
 
 async def listen(model: Model, request: Request, heard: list[StreamEvent]) -> None:
@@ -64,7 +74,7 @@ async def listen(model: Model, request: Request, heard: list[StreamEvent]) -> No
             heard.append(event)  # noqa: PERF401 - a comprehension would lose what came before an error
 
 
-async def drained(model: OpenAIChat, request: Request = ASK) -> tuple[list[StreamEvent], Reply]:
+async def drained(model: Model, request: Request = ASK) -> tuple[list[StreamEvent], Reply]:
     async with model.stream(request) as stream:
         events = [event async for event in stream]
     last = events[-1]

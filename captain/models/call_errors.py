@@ -1,7 +1,7 @@
-"""Everything that can go wrong with a Chat Completions call, said in Captain's words.
+"""Everything that can go wrong with a call, said in Captain's words.
 
 What a server says is quoted in one cleaned line; keys are taken out of it, since some servers repeat the
-key they refuse. Exceptions of the SDK are read in `chat_transport`.
+key they refuse. Exceptions of the SDKs are read where those are used (see `openai_transport`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _TOO_LONG: Final = re.compile(
     r"exceeds? the maximum number of tokens|too many (?:input )?tokens|reduce the length",
     re.IGNORECASE,
 )
+_UNACCEPTABLE: Final = re.compile(
+    r"(?:invalid|unsupported|image|empty_image|failed_to_download|data_residency)_|\w*_policy|model_not_found"
+)
 _NO_CREDIT: Final = re.compile(r"insufficient[_ ](?:quota|balance|credit|funds)|credit balance|billing", re.IGNORECASE)
 _WAIT: Final = re.compile(r"try again in (?:(?P<m>\d+)m(?!s))?(?:(?P<n>\d+(?:\.\d+)?)(?P<unit>ms|s))?", re.IGNORECASE)
 _ADD_CREDIT: Final = "Add credit to the account, or use another account or model."
@@ -41,10 +44,15 @@ _AGAIN: Final = "Try again later."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Which model was called where. `secrets` are taken out of everything that is quoted."""
+    """Which model was called where, by which `api`. `secrets` are taken out of everything that is quoted.
+
+    `url_form` says in hints what the URL looks like, "the URL, which ...".
+    """
 
     model: str
     url: str
+    api: str = "Chat Completions"
+    url_form: str = "which often ends in /v1"
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def quote(self, text: str) -> str:
@@ -138,11 +146,9 @@ def _rejected(site: Site, complaint: Complaint, said: str, facts: dict[str, Any]
     if 300 <= status < 400:
         message = f"{site.url} sends the call elsewhere {said}"
         return RequestRejectedError(message, hint="Use the URL it redirects to.", **facts)
-    if status == 404:
+    if status == 404 or complaint.code == "model_not_found":
         message = f"{site.url} does not know {site.model} {said}"
-        return RequestRejectedError(
-            message, hint="Check the model's name and the URL, which often ends in /v1.", **facts
-        )
+        return RequestRejectedError(message, hint=f"Check the model's name and the URL, {site.url_form}.", **facts)
     return RequestRejectedError(f"{site.model} refuses this request {said}", hint="Change the request.", **facts)
 
 
@@ -156,10 +162,13 @@ def reported(site: Site, error: object, *, request_id: str | None = None) -> Mod
         return ContextOverflowError(
             message, hint="Shorten the conversation, or use a model with a larger window.", **facts
         )
-    if complaint.status in (401, 402, 403, 429, 529) or "rate_limit" in complaint.code:
+    known_kind = complaint.about_credit or "rate_limit" in complaint.code
+    if known_kind or complaint.status in (401, 402, 403, 429, 529):
         status = complaint.status or 429
         known = Complaint(text=complaint.text, code=complaint.code, status=status)
         return refused(site, known, headers={}, request_id=request_id)
+    if _UNACCEPTABLE.match(complaint.code):
+        return RequestRejectedError(f"{site.model} refuses this request: {said}", hint="Change the request.", **facts)
     return BadResponseError(
         f"The answer of {site.model} ended with an error: {said}", hint="Try again.", retryable=True, **facts
     )
