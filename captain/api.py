@@ -17,7 +17,7 @@ from captain.core.clock import Clock, SystemClock
 from captain.core.errors import JournalError, UsageError
 from captain.core.events import Recorded, RunStatus
 from captain.core.usage import Budget
-from captain.models import Model, resolve
+from captain.models import Model, Outfitter
 from captain.orchestration import Options, Setting, Team, Voyage, carry, open_voyage
 from captain.reports import RunView, save
 from captain.review import Reviewer
@@ -32,7 +32,8 @@ class Crew:
     """Which model plays which role: a name such as "openai-chat:MODEL@URL", or a `Model` of your own.
 
     `build` may also be a `Builder` and `review` may hold `Reviewer`s. What is left out is played by the
-    captain's model. Models made from names are closed with the run; your own stay open.
+    captain's model. Models made from names retry what is transient, share one gate for each account, and are
+    closed with the run; your own are used as they are and stay open.
     """
 
     captain: str | Model
@@ -240,21 +241,14 @@ def run_sync(
 
 def _sign_on(crew: Crew, stack: AsyncExitStack) -> Team:
     """The crew as objects; models made here are closed with the stack."""
-    made: dict[str, Model] = {}
-
-    def model(player: str | Model) -> Model:
-        if not isinstance(player, str):
-            return player
-        if player not in made:
-            made[player] = resolve(player)
-            stack.push_async_callback(made[player].aclose)
-        return made[player]
-
-    captain = model(crew.captain)
+    outfitter = Outfitter()
+    stack.push_async_callback(outfitter.aclose)
+    captain = outfitter.model(crew.captain) if isinstance(crew.captain, str) else crew.captain
     build = crew.build if crew.build is not None else captain
     return Team(
         captain=captain,
-        build=model(build) if isinstance(build, str) else build,
-        review=tuple(model(player) if isinstance(player, str) else player for player in crew.review) or (captain,),
-        advisor=model(crew.advisor) if crew.advisor is not None else None,
+        build=outfitter.model(build) if isinstance(build, str) else build,
+        review=tuple(outfitter.model(player) if isinstance(player, str) else player for player in crew.review)
+        or (captain,),
+        advisor=outfitter.model(crew.advisor) if isinstance(crew.advisor, str) else crew.advisor,
     )

@@ -15,11 +15,12 @@ from captain.core.clock import Clock, SystemClock
 from captain.core.events import Event, ModelCalled, Role, ToolCalled
 from captain.core.messages import Reply, Request, Settings, ToolCall
 from captain.core.usage import Budget, Usage
-from captain.models import Model, complete, cost_usd
+from captain.models import Model, complete, cost_usd, reply_cost_usd
 from captain.runs import Journal, Ledger
 from captain.tools import ToolOutput
 
 _RESERVED_OUTPUT_TOKENS: Final = 2_000
+_REPEATS: Final = 2  # of a call whose answer broke off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +64,15 @@ class Crewmate:
         async def call() -> Reply:
             with self.ledger.reserve(tokens=wanted.total_tokens, cost_usd=self.price(wanted)) as reservation:
                 started_s = self.clock.monotonic_s()
-                reply = await complete(self.model, request)
-                price = self.price(reply.usage)
+                reply = await complete(self.model, request, repeats=_REPEATS)
+                price = reply_cost_usd(self.model.profile, reply)
                 reservation.settle(reply.usage, price)
             if self.journal is not None:
                 await self._happened(
                     ModelCalled(
                         agent=self.name,
                         role=self.role,
-                        model=self.model.id,
+                        model=reply.answered_by or self.model.id,
                         usage=reply.usage,
                         cost_usd=price,
                         first_event_s=reply.first_event_s,

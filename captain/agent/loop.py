@@ -18,6 +18,7 @@ from captain.core.events import AgentEnded, AgentStarted
 from captain.core.messages import Message, Reply, Request, Settings, ToolResult, UserMessage, user
 from captain.core.tasks import FollowUp
 from captain.core.usage import Spend
+from captain.models import reply_cost_usd
 from captain.sandbox import Box
 from captain.tools import Tool, ToolContext, ToolOutput
 
@@ -159,7 +160,7 @@ class _Work:
             # the window is smaller than was thought: make room once, then ask again
             await self.compactor.make_room(self._request(), path=f"{self.path}/turn/{self.turn}/overflow")
             reply = await mate.ask(self._request(), mate.estimate(window.tokens, agent.settings), path=f"{path}/again")
-        self.spent = self.spent.add(reply.usage, mate.price(reply.usage))
+        self.spent = self.spent.add(reply.usage, reply_cost_usd(mate.model.profile, reply))
         self.worked_s += reply.duration_s
         window.replied(reply)
         return reply

@@ -1,9 +1,9 @@
 """Crew files: which models make up a crew and what a run may spend, as TOML.
 
 [crew]
-captain = "openai-chat:gpt-5.5"
+captain = "openai:gpt-5.5"
 build   = "openai-chat:qwen3@http://localhost:8000/v1"
-review  = ["openai-chat:gpt-5.5"]
+review  = ["anthropic:claude-opus-4-7"]
 
 [budget]
 usd    = 5.00
@@ -82,9 +82,7 @@ def _know(path: Path, where: str, given: dict[str, Any], known: tuple[str, ...])
 def _model(value: object, where: str) -> str:
     if isinstance(value, str) and value.strip():
         return value
-    raise UsageError(
-        f"{where} is not the name of a model.", hint='Write a name in quotes, such as "openai-chat:gpt-5.5".'
-    )
+    raise UsageError(f"{where} is not the name of a model.", hint='Write a name in quotes, such as "openai:gpt-5.5".')
 
 
 def _models(value: object, where: str) -> tuple[str, ...]:

@@ -13,9 +13,7 @@ Request: TypeAlias = Annotated[
 Repo: TypeAlias = Annotated[Path, typer.Option("--repo", help="A path inside the git repository to work on.")]
 CaptainModel: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--captain", metavar="MODEL", help="Model that triages, plans and delegates, such as openai-chat:gpt-5.5."
-    ),
+    typer.Option("--captain", metavar="MODEL", help="Model that triages, plans and delegates, such as openai:gpt-5.5."),
 ]
 BuildModel: TypeAlias = Annotated[
     str | None, typer.Option("--build", metavar="MODEL", help="Model that does the work. Default: the captain's.")

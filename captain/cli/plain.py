@@ -121,6 +121,14 @@ def _(event: ev.TaskChanged, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.Compacted, _view: RunView) -> Iterator[str]:
+    yield (
+        f"{one_line(event.agent)}  conversation {event.stage}: about {event.tokens_before:,} tokens before, "
+        f"{event.tokens_after:,} after"
+    )
+
+
+@_lines.register
 def _(event: ev.AgentEnded, view: RunView) -> Iterator[str]:
     if event.ending == "done":
         return

@@ -56,16 +56,15 @@ async def recorded(crew: Crew, folder: Path | None) -> AsyncIterator[Crew]:
     if folder is None:
         yield crew
         return
-    from captain.models import Recording, resolve
+    from captain.models import Outfitter, Recording
 
     async with AsyncExitStack() as stack:
+        outfitter = Outfitter()
+        stack.push_async_callback(outfitter.aclose)
         made: dict[str, Model] = {}
 
         def kept(name: str) -> Model:
-            if name not in made:
-                made[name] = Recording(resolve(name), folder)
-                stack.push_async_callback(made[name].aclose)
-            return made[name]
+            return made.setdefault(name, Recording(outfitter.model(name), folder))
 
         yield replace(
             crew,
@@ -84,7 +83,7 @@ def crew_of(chosen: CrewFile) -> Crew:
     if chosen.captain is None:
         raise UsageError(
             "No model is given for the captain.",
-            hint="Give one with --captain MODEL, such as --captain openai-chat:gpt-5.5, or in a file with "
+            hint="Give one with --captain MODEL, such as --captain openai:gpt-5.5, or in a file with "
             "--crew FILE.toml. To see a whole run without a model or a key: captain demo (make demo in a checkout).",
         )
     from captain.api import Crew

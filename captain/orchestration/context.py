@@ -63,9 +63,15 @@ class Team:
 
     def unpriced(self) -> tuple[str, ...]:
         """The ids of the models whose price is not known."""
+        return tuple(dict.fromkeys(model.id for model in self._models() if cost_usd(model.profile, Usage()) is None))
+
+    def assumed(self) -> tuple[str, ...]:
+        """What is only assumed of models that are not known, in whole sentences."""
+        return tuple(dict.fromkeys(f"{model.id}: {note}" for model in self._models() if (note := model.profile.note)))
+
+    def _models(self) -> list[Model]:
         players = (self.captain, self.build, *self.review, self.advisor)
-        models = [player for player in players if isinstance(player, Model)]
-        return tuple(dict.fromkeys(model.id for model in models if cost_usd(model.profile, Usage()) is None))
+        return [player for player in players if isinstance(player, Model)]
 
 
 def name_of(player: object) -> str:

@@ -121,6 +121,7 @@ def _notes(voyage: Voyage, *, dirty: bool, budget: Budget) -> list[str]:
         notes.append(
             "The work tree has uncommitted changes. They are not part of the base; --include-dirty takes them in."
         )
+    notes += voyage.team.assumed()
     if voyage.team.advisor is not None:
         notes.append("The advisor is signed on but is not asked in this version.")
     if voyage.repository.branch is None:

@@ -20,6 +20,7 @@ class AgentView:
     activity: str = ""
     model_calls: int = 0
     tool_calls: int = 0
+    compactions: int = 0
     ended: AgentEnded | None = None
 
 

@@ -226,6 +226,12 @@ class RunView:
             agent.activity = f"{named} (error)" if event.is_error else named
 
     @_on.register
+    def _(self, event: ev.Compacted) -> None:
+        if (agent := self.agents.get(event.agent)) is not None:
+            agent.compactions += 1
+            agent.activity = f"made its conversation shorter ({event.stage})"
+
+    @_on.register
     def _(self, event: ev.SnapshotTaken) -> None:
         self._task(event.task).at_round(event.round).snapshot = event
 

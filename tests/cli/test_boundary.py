@@ -34,7 +34,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
         (
             ("run", "x"),
             "No model is given for the captain.",
-            "Give one with --captain MODEL, such as --captain openai-chat:gpt-5.5, or in a file with --crew FILE.toml. "
+            "Give one with --captain MODEL, such as --captain openai:gpt-5.5, or in a file with --crew FILE.toml. "
             "To see a whole run without a model or a key: captain demo (make demo in a checkout).",
         ),
         (

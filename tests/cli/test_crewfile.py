@@ -84,12 +84,12 @@ def test_a_crew_is_made_of_what_was_chosen() -> None:
         (
             "[crew]\ncaptain = 5",
             "{}: [crew] captain is not the name of a model.",
-            'Write a name in quotes, such as "openai-chat:gpt-5.5".',
+            'Write a name in quotes, such as "openai:gpt-5.5".',
         ),
         (
             "[crew]\nreview = []",
             "{}: [crew] review is not the name of a model.",
-            'Write a name in quotes, such as "openai-chat:gpt-5.5".',
+            'Write a name in quotes, such as "openai:gpt-5.5".',
         ),
         ("crew = 5", "{}: crew is not a table.", "Write [crew] and its keys below it."),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from captain.cli.closing import closing_lines
 from captain.cli.plain import PlainScreen, plain_lines
 from captain.cli.screens import JsonScreen
 from captain.core import codec
+from captain.core import events as ev
 from captain.core.events import Recorded
 from captain.reports import RunView
 from tests.cli.fakes import outcome_of
@@ -78,3 +80,11 @@ def test_a_word_to_the_person_does_not_disturb_what_a_program_reads(capsys: pyte
 
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "Stopping\\x1b[2J\n")
+
+
+def test_a_compaction_is_told_with_its_sizes() -> None:
+    event = ev.Compacted(agent="build-T1", stage="summarised", tokens_before=81_234, tokens_after=20_000)
+    recorded = Recorded(seq=1, at=datetime(2026, 1, 1, tzinfo=UTC), event=event)
+    assert [line.split("s  ", 1)[1] for line in plain_lines(recorded, RunView.of([recorded]))] == [
+        "build-T1  conversation summarised: about 81,234 tokens before, 20,000 after"
+    ]
