@@ -39,6 +39,8 @@ def test_the_python_blocks_of_a_page_run_as_they_stand(page: Path, tmp_path: Pat
         "HOME": str(tmp_path),
         "OPENAI_BASE_URL": server,
         "OPENAI_API_KEY": "no-key-of-anybody",
+        "ANTHROPIC_BASE_URL": server.removesuffix("/v1"),
+        "ANTHROPIC_API_KEY": "no-key-of-anybody",
     }
 
     done = subprocess.run(
