@@ -7,9 +7,13 @@ for every call.
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 import orjson
+
+_LONG_NUMBER: Final = re.compile(r"[0-9]{19}")
+_LONG_NUMBER_BYTES: Final = re.compile(rb"[0-9]{19}")
 
 
 def dumps(value: object) -> bytes:
@@ -22,6 +26,8 @@ def dumps(value: object) -> bytes:
 
 def loads(text: str | bytes) -> Any:
     """Raises `ValueError` and `RecursionError` just as `json.loads`."""
+    if (_LONG_NUMBER if isinstance(text, str) else _LONG_NUMBER_BYTES).search(text):  # type: ignore[arg-type]
+        return json.loads(text)  # orjson would make a float of a whole number beyond 64 bits
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:  # NaN, say

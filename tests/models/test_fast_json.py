@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from captain.models import fast_json
@@ -16,6 +16,8 @@ VALUES = st.recursive(
 )
 
 
+@example(value=2**64)
+@example(value=[-(2**70), 1.5e300])
 @given(value=VALUES)
 def test_what_is_encoded_reads_back_as_it_was(value: object) -> None:
     assert json.loads(fast_json.dumps(value)) == fast_json.loads(fast_json.dumps(value)) == value
