@@ -35,7 +35,9 @@ def build(provider: str, base_url: str, model: str, tool: Callable[..., Awaitabl
     return session
 
 
-build_stream = build  # streaming is the only path there is
+def build_stream(provider: str, base_url: str, model: str, tool: Callable[..., Awaitable[str]]) -> Session:
+    """Streaming is the only path there is."""
+    return build(provider, base_url, model, tool)
 
 
 def _model(provider: str, base_url: str, model: str) -> Model:

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from captain.agent.compaction import Compactor
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
-from captain.agent.recall import recall_tool
+from captain.agent.recall import recall
 from captain.agent.stuck import StuckWatch
 from captain.agent.toolbox import Toolbox
 from captain.agent.window import Transcript, Window
@@ -76,8 +76,8 @@ class Agent:
         """
         mate = self.mate
         await mate.tell(AgentStarted(agent=mate.name, role=mate.role, model=mate.model.id, task=mate.task))
-        context = ToolContext(maybe_box=box, command_timeout_s=command_timeout_s)
         work = _Work(self, path, history)
+        context = ToolContext(maybe_box=box, clipped=work.window.clipped, command_timeout_s=command_timeout_s)
         try:
             result = await work.go(brief, context)
         except CaptainError as error:
@@ -105,11 +105,10 @@ class _Work:
 
     def __post_init__(self) -> None:
         agent = self.agent
-        clipped = dict(self.history.clipped)
-        tools = (*agent.tools, recall_tool(clipped)) if agent.tools else ()
+        tools = (*agent.tools, recall) if agent.tools else ()
         self.toolbox = Toolbox(tools, agent.mate)
         overhead = (len(agent.instructions) + self.toolbox.chars) // 4
-        self.window = Window(overhead, [*self.history.messages], clipped)
+        self.window = Window(overhead, [*self.history.messages], dict(self.history.clipped))
         self.compactor = Compactor(agent.mate, self.window)
 
     async def go(self, brief: str, context: ToolContext) -> AgentResult:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 from captain.core.errors import ToolError
-from captain.tools import FunctionTool, tool
+from captain.tools import ToolContext, ToolOutput, said, tool
 
-_SHOWN_CHARS = 16_000
+_SHOWN_CHARS: Final = 16_000
 
 
-def recall_tool(clipped: Mapping[str, str]) -> FunctionTool:
-    """`clipped` is read at every call: results by the id of their call."""
-
-    @tool(effect="read")
-    async def recall(
-        id: Annotated[str, "The id that the cut result names."],  # noqa: A002 - the model's word for it
-        offset: Annotated[int, "The first character to show, from 0."] = 0,
-    ) -> str:
-        """Shows an earlier result that was cut to its head to save room."""
-        if id not in clipped:
-            raise ToolError(f"No result with the id {id!r} was cut. Those that were: {', '.join(clipped) or 'none'}.")
-        text = clipped[id]
-        start = max(offset, 0)
-        end = start + _SHOWN_CHARS
-        left = len(text) - end
-        return text[start:end] + (f"\n({left} more characters; go on with offset={end})" if left > 0 else "")
-
-    return recall
+@tool(effect="read")
+async def recall(
+    context: ToolContext,
+    id: Annotated[str, "The id that the cut result names."],  # noqa: A002 - the model's word for it
+    offset: Annotated[int, "The first character to show, from 0."] = 0,
+) -> ToolOutput:
+    """Shows an earlier result that was cut to its head to save room."""
+    clipped = context.clipped
+    if id not in clipped:
+        raise ToolError(f"No result with the id {id!r} was cut. Those that were: {', '.join(clipped) or 'none'}.")
+    text = clipped[id]
+    start = max(offset, 0)
+    end = start + _SHOWN_CHARS
+    left = len(text) - end
+    return said(text[start:end] + (f"\n({left} more characters; go on with offset={end})" if left > 0 else ""))

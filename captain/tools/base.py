@@ -7,8 +7,8 @@ call itself when a run is resumed.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -39,9 +39,13 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """What a call may use. An agent that runs without a workspace has no box."""
+    """What a call may use. An agent that runs without a workspace has no box.
+
+    `clipped` are earlier results that were cut from the conversation, whole, by the id of their call.
+    """
 
     maybe_box: Box | None = None
+    clipped: Mapping[str, str] = field(default_factory=dict)
     command_timeout_s: float = 600.0
 
     @property
