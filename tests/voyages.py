@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from captain.testing import make_repository
 
 E = TypeVar("E", bound=ev.Event)
 
-PYTHON = sys.executable
+PYTHON = shlex.quote(sys.executable)
 
 CALC = '''"""Arithmetic, of a kind."""
 

@@ -9,12 +9,14 @@ from functools import partial
 import anyio
 
 from captain.agent import AgentBuilder, Builder, Limits
+from captain.core.errors import CaptainError
 from captain.core.events import TaskChanged
 from captain.core.tasks import Plan, Task
 from captain.core.together import together
 from captain.models import Model
 from captain.orchestration.context import Voyage
 from captain.orchestration.task import TaskResult, TaskWork
+from captain.tools import WORKING
 
 
 async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
@@ -35,6 +37,8 @@ async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
                     results[task.id] = await work.end("parked", start.reason)
                 else:
                     results[task.id] = await work.carry_out(start)
+        except CaptainError as error:  # of git, before the work began: the other tasks go on
+            results[task.id] = await work.end("failed", str(error))
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await work.go("cancelled")
@@ -72,11 +76,10 @@ def _builder(voyage: Voyage) -> Builder:
     player = voyage.team.build
     if not isinstance(player, Model):
         return player
-    builder = AgentBuilder(
+    return AgentBuilder(
         crewmate=lambda task: voyage.mate(player, "build", f"build-{task.id}"),
         notes=lambda task: voyage.memory.nearest(task.scope.paths),
+        tools=(*WORKING, *voyage.options.extra_tools),
         limits=Limits(turns=voyage.options.max_turns),
         command_timeout_s=voyage.options.command_timeout_s,
     )
-    builder.tools = (*builder.tools, *voyage.options.extra_tools)
-    return builder

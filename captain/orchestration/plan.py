@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
@@ -205,17 +205,22 @@ class PlanDesk:
             if self.triage is None:
                 return said("First hand in the triage.", is_error=True)
             plan = as_plan(summary, tasks, self.triage, self._voyage.files)
-            found = plan_problems(plan, self.triage, self._voyage.files) or await self._unrunnable(plan)
+            reproduced = {diagnosis.reproduction for diagnosis in self.triage.diagnoses}
+            found = plan_problems(plan, self.triage, self._voyage.files) or await self._unrunnable(plan, reproduced)
             if found:
                 return await self._refuse(found)
             return ToolOutput(content=(Text(text="Taken."),), submission=codec.to_json(plan))
 
         return submit_plan
 
-    async def _unrunnable(self, plan: Plan) -> tuple[str, ...]:
-        """Checks whose program does not exist. One that a task has yet to write is named by a path."""
+    async def _unrunnable(self, plan: Plan, known: Collection[str | None]) -> tuple[str, ...]:
+        """Checks whose program does not exist. One that a task has yet to write is named by a path.
+
+        `known` are commands that triage has seen run already.
+        """
         voyage = self._voyage
-        checks = {check.command: check for task in plan.tasks for check in task.checks}
+        commands = (check for task in plan.tasks for check in task.checks)
+        checks = {check.command: check for check in commands if check.command not in known}
         found = []
         async with voyage.fresh_box(f"check-commands-{self._refused + 1}", voyage.base) as box:
             for command, check in checks.items():
