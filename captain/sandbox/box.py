@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 OUTPUT_LIMIT_BYTES: Final = 1024 * 1024
+
+ExceededLimit: TypeAlias = Literal["memory", "disk", "processes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecResult:
     """What a command did; a failure or a time-out is data.
 
-    `exit_code` is None when the command was stopped at its time limit, negative when a signal ended it,
-    127 or 126 when it could not be found or started. `output` is stdout and stderr as they came; where
-    `omitted_bytes` were cut from its middle, a line says so.
+    `exit_code` is None when the command was stopped from outside: at its time limit (`timed_out`) or because
+    the box went over a limit of its policy (`exceeded`); negative when a signal ended it, 127 or 126 when it
+    could not be found or started. `output` is stdout and stderr as they came; where `omitted_bytes` were cut
+    from its middle, a line says so.
     """
 
     argv: tuple[str, ...]
@@ -25,6 +28,7 @@ class ExecResult:
     omitted_bytes: int
     timed_out: bool
     duration_s: float
+    exceeded: ExceededLimit | None = None
 
     @property
     def text(self) -> str:
@@ -32,10 +36,40 @@ class ExecResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What a box grants. `env` is added to the environment of its commands."""
+class ShellResult:
+    """What a command in a persistent shell did.
 
-    env: Mapping[str, str] = field(default_factory=dict)
+    `exit_code` is None when the command was stopped, or when it ended the shell itself; `ended` is then a
+    sentence that says so, and the next command gets a new shell. `spill` is the path, as commands see it, of
+    a file with the whole output where `omitted_bytes` were cut from it. `folder` is where the shell now is.
+    Nothing of this is proof of anything: it is what a shell said that the agent has in its hands.
+    """
+
+    command: str
+    exit_code: int | None
+    output: bytes
+    omitted_bytes: int
+    timed_out: bool
+    duration_s: float
+    ended: str = ""
+    spill: str | None = None
+    folder: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.output.decode("utf-8", "replace")
+
+
+class Shell(Protocol):
+    """One bash whose folder, variables, functions and background processes stay from command to command."""
+
+    async def run(self, command: str, /, *, timeout_s: float, limit_bytes: int = OUTPUT_LIMIT_BYTES) -> ShellResult:
+        """One command at a time. Raises `SandboxError` only when the box itself cannot be used."""
+        ...
+
+    async def close(self) -> None:
+        """Ends the shell and everything in it; may be called again."""
+        ...
 
 
 @runtime_checkable
@@ -67,6 +101,10 @@ class Box(Protocol):
 
     async def write(self, path: str, data: bytes, /) -> None:
         """Replaces a file at once and keeps its mode; makes missing folders. Raises `ToolError`."""
+        ...
+
+    async def remove(self, path: str, /) -> None:
+        """Removes a file, or a link itself. Raises `ToolError`."""
         ...
 
     async def close(self) -> None:

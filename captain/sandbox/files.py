@@ -50,6 +50,17 @@ def write_below(root: Path, path: str, data: bytes) -> None:
         _replace(target, data, mode)
 
 
+def remove_below(root: Path, path: str) -> None:
+    """Raises `ToolError`."""
+    with _explained(path, "removed"):
+        target = _inside(root, str(Path(path).parent)) / Path(path).name
+        _inside(root, path)
+        mode = target.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            _require_regular(mode, path)
+        target.unlink()
+
+
 def _replace(target: Path, data: bytes, mode: int | None) -> None:
     draft = target.parent / f".captain-{secrets.token_hex(6)}.tmp"
     try:

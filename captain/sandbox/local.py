@@ -11,7 +11,8 @@ from anyio import to_thread
 from captain.core.errors import SandboxError, UsageError
 from captain.sandbox.box import OUTPUT_LIMIT_BYTES, ExecResult
 from captain.sandbox.environment import command_environment
-from captain.sandbox.files import read_below, write_below
+from captain.sandbox.files import read_below, remove_below, write_below
+from captain.sandbox.groups import StartGroup
 from captain.sandbox.orphans import Guard
 from captain.sandbox.process import Ended, HeadTail, Sink, Whole, execute
 
@@ -82,6 +83,9 @@ class LocalBox:
     async def write(self, path: str, data: bytes, /) -> None:
         await to_thread.run_sync(write_below, self._root, path, data)
 
+    async def remove(self, path: str, /) -> None:
+        await to_thread.run_sync(remove_below, self._root, path)
+
     async def close(self) -> None:
         self._closed = True
         await self._guard.close()
@@ -95,13 +99,11 @@ class LocalBox:
             raise UsageError("A command needs at least the name of a program.")
         return await execute(
             argv,
-            cwd=self._root,
-            env=command_environment(self._env, self._guard.mark),
+            start=StartGroup(cwd=self._root, env=command_environment(self._env, self._guard.mark), groups=self._guard),
             stdin=stdin,
             timeout_s=timeout_s,
             stdout=stdout,
             stderr=stderr,
-            groups=self._guard,
         )
 
     def _require_usable(self, error: Exception) -> None:

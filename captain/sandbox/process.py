@@ -1,4 +1,4 @@
-"""One command as one process group: started, watched, drained, and always ended.
+"""One command: started, watched, drained, and always ended.
 
 The pipes are our own rather than the event loop's: with asyncio's, `wait` may return only after every
 pipe is closed, so that a server left in the background would hang the call that started it.
@@ -7,23 +7,17 @@ pipe is closed, so that a server left in the background would hang the call that
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from io import FileIO
-from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
-from anyio.abc import Process
 
-GRACE_S: Final = 0.5
 DRAIN_S: Final = 0.15
 _CHUNK_BYTES: Final = 64 * 1024
-_REAP_S: Final = 1.0  # after SIGKILL only a process stuck in the kernel is still there
 
 
 class Sink(Protocol):
@@ -32,12 +26,34 @@ class Sink(Protocol):
         ...
 
 
-class Groups(Protocol):
-    """Who is told which process groups run, so as to end them if the host cannot."""
+class Running(Protocol):
+    """A command that was started, with all that it starts."""
 
-    def add(self, group: int, /) -> None: ...
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative when a signal ended it."""
+        ...
 
-    def discard(self, group: int, /) -> None: ...
+    async def wait(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Ends it and all of its own: politely first, where that can be done. Returns when they are gone."""
+        ...
+
+    def kill(self) -> None:
+        """Ends what is left of it, at once; harmless when nothing is."""
+        ...
+
+
+class Start(Protocol):
+    """Starts a command with these descriptors; `extra` are more of them, by the number they get there.
+
+    Raises `OSError` or `ValueError` if the command cannot start.
+    """
+
+    async def __call__(
+        self, argv: Sequence[str], /, *, stdin: int, stdout: int, stderr: int, extra: Mapping[int, int] = ...
+    ) -> Running: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,87 +114,58 @@ class Whole:
 async def execute(
     argv: Sequence[str],
     *,
-    cwd: Path,
-    env: Mapping[str, str],
+    start: Start,
     stdout: Sink,
     stderr: Sink | None = None,
     stdin: bytes = b"",
     timeout_s: float | None = None,
-    groups: Groups | None = None,
 ) -> Ended:
     """Runs `argv`; without `stderr`, both streams go to `stdout` as they come.
 
-    However it ends, nothing of its process group is left. Raises `OSError` or `ValueError` if it cannot start.
+    However it ends, nothing of it is left. Raises `OSError` or `ValueError` if it cannot start.
     """
     began_s = time.monotonic()
     with ExitStack() as files:
         out = _Pipe(files)
         err = _Pipe(files) if stderr else out
         feed = _Pipe(files) if stdin else None
+        given = feed.reader if feed else files.enter_context(FileIO(os.devnull, "rb"))
         # a start that is cancelled half-way would leave a process nobody knows
         with anyio.CancelScope(shield=True):
-            process = await anyio.open_process(
-                list(argv),
-                stdin=feed.reader if feed else subprocess.DEVNULL,
-                stdout=out.writer,
-                stderr=err.writer,
-                cwd=cwd,
-                env=env,
-                start_new_session=True,
-            )
-            group = process.pid
-            if groups:
-                groups.add(group)
-        for theirs in {out.writer, err.writer} | ({feed.reader} if feed else set()):
+            running = await start(argv, stdin=given.fileno(), stdout=out.writer.fileno(), stderr=err.writer.fileno())
+        for theirs in {out.writer, err.writer, given}:
             theirs.close()
         sources = [(out.reader, stdout)] + ([(err.reader, stderr)] if stderr else [])
-        streams = _Streams(sources, feed.writer if feed else None, stdin, group)
-        try:
-            timed_out = await _supervise(process, streams, timeout_s)
-        finally:
-            if groups:
-                groups.discard(group)
+        streams = _Streams(sources, feed.writer if feed else None, stdin, running)
+        timed_out = await _supervise(running, streams, timeout_s)
     return Ended(
-        exit_code=None if timed_out else process.returncode,
+        exit_code=None if timed_out else running.exit_code,
         timed_out=timed_out,
         duration_s=time.monotonic() - began_s,
     )
 
 
-async def _supervise(process: Process, streams: _Streams, timeout_s: float | None) -> bool:
+async def _supervise(running: Running, streams: _Streams, timeout_s: float | None) -> bool:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(streams.move)
         try:
             with anyio.move_on_after(timeout_s) as limit:
-                await process.wait()
+                await running.wait()
         finally:
             with anyio.CancelScope(shield=True):
-                await _end(process, streams)
+                await _end(running, streams)
             tasks.cancel_scope.cancel()
     return limit.cancelled_caught
 
 
-async def _end(process: Process, streams: _Streams) -> None:
-    group = process.pid
-    if process.returncode is None and _signal(group, signal.SIGTERM):
-        with anyio.move_on_after(GRACE_S):
-            await process.wait()
-            while _signal(group, 0):  # noqa: ASYNC110 - its children may be tidying up, and nothing tells when they end
-                await anyio.sleep(0.02)
+async def _end(running: Running, streams: _Streams) -> None:
+    if running.exit_code is None:
+        await running.stop()
     else:
         with anyio.move_on_after(DRAIN_S):
             await streams.moved.wait()
-    _signal(group, signal.SIGKILL)
-    with anyio.move_on_after(_REAP_S):
-        await process.wait()
+    running.kill()
     streams.drain()
-
-
-def _signal(group: int, number: int) -> bool:
-    with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-        os.killpg(group, number)
-        return True
-    return False
 
 
 class _Pipe:
@@ -193,12 +180,14 @@ class _Pipe:
 class _Streams:
     """Moves bytes between the command's pipes and its sinks until all of them are closed."""
 
-    def __init__(self, sources: Sequence[tuple[FileIO, Sink]], feed: FileIO | None, stdin: bytes, group: int) -> None:
+    def __init__(
+        self, sources: Sequence[tuple[FileIO, Sink]], feed: FileIO | None, stdin: bytes, running: Running
+    ) -> None:
         self.moved = anyio.Event()
         self._sources = sources
         self._feed = feed
         self._stdin = stdin
-        self._group = group
+        self._running = running
         for ours in [source for source, _ in sources] + ([feed] if feed else []):
             os.set_blocking(ours.fileno(), False)
 
@@ -219,7 +208,7 @@ class _Streams:
             if data == b"":
                 return
             if data and not sink.feed(data):
-                _signal(self._group, signal.SIGKILL)
+                self._running.kill()
                 return
 
     async def _push(self, feed: FileIO) -> None:

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-from captain.sandbox.box import Box, Policy
+from captain.core.policy import Policy
+from captain.sandbox.box import Box
 from captain.sandbox.local import LocalBox
 
 

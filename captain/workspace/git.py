@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from captain.core.errors import GitError, UsageError
+from captain.sandbox.groups import StartGroup
 from captain.sandbox.process import HeadTail, Whole, execute
 
 OLDEST: Final = (2, 38)  # the first with `merge-tree --write-tree`
@@ -97,8 +98,7 @@ class Git:
         try:
             ended = await execute(
                 argv,
-                cwd=place,
-                env={**git_environment(), **located, **self.env},
+                start=StartGroup(cwd=place, env={**git_environment(), **located, **self.env}),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -129,7 +129,7 @@ async def require_git() -> None:
     """Raises `UsageError` if git is missing or too old."""
     output = Whole(1000)
     try:
-        await execute(("git", "version"), cwd=Path("/"), env=git_environment(), stdout=output)
+        await execute(("git", "version"), start=StartGroup(cwd=Path("/"), env=git_environment()), stdout=output)
     except FileNotFoundError as error:
         raise _not_started(Path("/")) from error
     stated = output.take().decode("utf-8", "replace").strip()
@@ -154,7 +154,7 @@ async def user_excludes() -> Path | None:
     env = {name: value for name, value in git_environment().items() if name != "GIT_CONFIG_GLOBAL"} | variables
     output = Whole(10_000)
     argv = ("git", "config", "--global", "--null", "--type=path", "--get", "core.excludesFile")
-    ended = await execute(argv, cwd=Path("/"), env=env, stdout=output, stderr=HeadTail(0))
+    ended = await execute(argv, start=StartGroup(cwd=Path("/"), env=env), stdout=output, stderr=HeadTail(0))
     named = os.fsdecode(output.take().removesuffix(b"\0")) if ended.exit_code == 0 else ""
     return Path(named or f"{variables['XDG_CONFIG_HOME']}/git/ignore")
 

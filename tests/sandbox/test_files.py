@@ -111,6 +111,23 @@ async def test_what_cannot_be_written_is_explained_and_leaves_nothing(box: Box, 
     assert sorted(path.name for path in box.root.iterdir()) == ["file", "folder", "pipe"]
 
 
+async def test_a_file_is_removed_and_of_a_link_only_the_link(box: Box) -> None:
+    await box.write("real", b"1")
+    (box.root / "link").symlink_to("real")
+    await box.remove("link")
+    assert await box.read("real", limit_bytes=10) == b"1"
+    await box.remove("real")
+    assert list(box.root.iterdir()) == []
+    for path, sentence in (
+        ("real", "does not exist"),
+        ("../secret", "outside"),
+        (".git", r"inside \.git"),
+        (".", "is"),
+    ):
+        with pytest.raises(ToolError, match=sentence):
+            await box.remove(path)
+
+
 @given(st.lists(st.binary(max_size=50), max_size=20), st.integers(min_value=0, max_value=60))
 def test_head_and_tail_hold_the_limit_and_account_for_every_byte(pieces: list[bytes], limit: int) -> None:
     sink = HeadTail(limit)
