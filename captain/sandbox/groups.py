@@ -14,6 +14,8 @@ from typing import Final, Protocol
 import anyio
 from anyio.abc import Process
 
+from captain.sandbox.box import ExceededLimit
+
 GRACE_S: Final = 0.5
 _REAP_S: Final = 1.0  # after SIGKILL only a process stuck in the kernel is still there
 _NONE: Final[Mapping[int, int]] = MappingProxyType({})
@@ -73,6 +75,10 @@ class Group:
     @property
     def exit_code(self) -> int | None:
         return self._process.returncode
+
+    @property
+    def exceeded(self) -> ExceededLimit | None:
+        return None
 
     async def wait(self) -> None:
         await self._process.wait()

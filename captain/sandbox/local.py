@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from anyio import to_thread
 
-from captain.core.errors import SandboxError, UsageError
-from captain.sandbox.box import OUTPUT_LIMIT_BYTES, ExecResult
+from captain.core.errors import SandboxError
+from captain.sandbox.commands import CommandBox
 from captain.sandbox.environment import command_environment
 from captain.sandbox.files import read_below, remove_below, write_below
 from captain.sandbox.groups import StartGroup
 from captain.sandbox.orphans import Guard
-from captain.sandbox.process import Ended, HeadTail, Sink, Whole, execute
+from captain.sandbox.process import Start
 
 _HOST_FAULTS = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
-_COMPLAINT_BYTES = 2000
 
 
-class LocalBox:
+class LocalBox(CommandBox):
     """Ends what it started, also when a command left its process group; hides nothing from commands."""
 
     def __init__(self, root: Path, env: Mapping[str, str]) -> None:
@@ -35,48 +34,6 @@ class LocalBox:
     def root(self) -> Path:
         return self._root
 
-    async def run(
-        self, argv: Sequence[str], /, *, timeout_s: float, stdin: bytes = b"", limit_bytes: int = OUTPUT_LIMIT_BYTES
-    ) -> ExecResult:
-        output = HeadTail(limit_bytes)
-        try:
-            ended = await self._execute(argv, stdin=stdin, timeout_s=timeout_s, stdout=output)
-        except (OSError, ValueError) as error:
-            self._require_usable(error)
-            return _not_started(argv, error)
-        return ExecResult(
-            argv=tuple(argv),
-            exit_code=ended.exit_code,
-            output=output.take(),
-            omitted_bytes=output.omitted_bytes,
-            timed_out=ended.timed_out,
-            duration_s=ended.duration_s,
-        )
-
-    async def run_shell(
-        self, command: str, /, *, timeout_s: float, stdin: bytes = b"", limit_bytes: int = OUTPUT_LIMIT_BYTES
-    ) -> ExecResult:
-        argv = (_shell(), "-c", command)
-        return await self.run(argv, timeout_s=timeout_s, stdin=stdin, limit_bytes=limit_bytes)
-
-    async def export(self, argv: Sequence[str], /, *, timeout_s: float, limit_bytes: int, stdin: bytes = b"") -> bytes:
-        output, complaint = Whole(limit_bytes), HeadTail(_COMPLAINT_BYTES)
-        try:
-            ended = await self._execute(argv, stdin=stdin, timeout_s=timeout_s, stdout=output, stderr=complaint)
-        except (OSError, ValueError) as error:
-            self._require_usable(error)
-            raise SandboxError(f"The command {argv[0]!r} could not be started: {error}.") from error
-        if output.overflowed:
-            raise SandboxError(
-                f"The command {argv[0]!r} gave more than the {limit_bytes} bytes that are taken from it."
-            )
-        if ended.timed_out:
-            raise SandboxError(f"The command {argv[0]!r} was not done after {timeout_s:g} s.")
-        if ended.exit_code != 0:
-            said = complaint.take().decode("utf-8", "replace").strip() or "it gave no reason"
-            raise SandboxError(f"The command {argv[0]!r} failed with exit code {ended.exit_code}: {said}")
-        return output.take()
-
     async def read(self, path: str, /, *, limit_bytes: int) -> bytes:
         return await to_thread.run_sync(read_below, self._root, path, limit_bytes)
 
@@ -90,21 +47,11 @@ class LocalBox:
         self._closed = True
         await self._guard.close()
 
-    async def _execute(
-        self, argv: Sequence[str], *, stdin: bytes, timeout_s: float, stdout: Sink, stderr: Sink | None = None
-    ) -> Ended:
+    def _start(self, *, own: bool) -> Start:  # noqa: ARG002 - without walls there is nothing to open
         if self._closed:
             raise SandboxError("The box is closed.")
-        if not argv:
-            raise UsageError("A command needs at least the name of a program.")
-        return await execute(
-            argv,
-            start=StartGroup(cwd=self._root, env=command_environment(self._env, self._guard.mark), groups=self._guard),
-            stdin=stdin,
-            timeout_s=timeout_s,
-            stdout=stdout,
-            stderr=stderr,
-        )
+        env = command_environment(self._env, self._guard.mark)
+        return StartGroup(cwd=self._root, env=env, groups=self._guard)
 
     def _require_usable(self, error: Exception) -> None:
         """A command that cannot start is data only if that is about the command."""
@@ -112,21 +59,3 @@ class LocalBox:
             raise SandboxError(f"The folder of the box, {self._root}, is gone.") from error
         if isinstance(error, OSError) and error.errno in _HOST_FAULTS:
             raise SandboxError(f"No command can be started: {error.strerror}.") from error
-
-
-def _shell() -> str:
-    return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
-
-
-def _not_started(argv: Sequence[str], error: OSError | ValueError) -> ExecResult:
-    """The exit codes a shell gives: 127 for a program that is not there, 126 for one that cannot be run."""
-    missing = isinstance(error, FileNotFoundError)
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return ExecResult(
-        argv=tuple(argv),
-        exit_code=127 if missing else 126,
-        output=f"{argv[0]}: {'command not found' if missing else reason}\n".encode("utf-8", "replace"),
-        omitted_bytes=0,
-        timed_out=False,
-        duration_s=0.0,
-    )

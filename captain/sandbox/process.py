@@ -16,6 +16,8 @@ from typing import Final, Protocol
 
 import anyio
 
+from captain.sandbox.box import ExceededLimit
+
 DRAIN_S: Final = 0.15
 _CHUNK_BYTES: Final = 64 * 1024
 
@@ -32,6 +34,11 @@ class Running(Protocol):
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative when a signal ended it."""
+        ...
+
+    @property
+    def exceeded(self) -> ExceededLimit | None:
+        """The limit of the box for which it was ended from outside."""
         ...
 
     async def wait(self) -> None: ...
@@ -58,11 +65,12 @@ class Start(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """`exit_code` is None when the time limit ended the command."""
+    """`exit_code` is None when the command was ended from outside: at its time limit, or for `exceeded`."""
 
     exit_code: int | None
     timed_out: bool
     duration_s: float
+    exceeded: ExceededLimit | None = None
 
 
 class HeadTail:
@@ -139,9 +147,10 @@ async def execute(
         streams = _Streams(sources, feed.writer if feed else None, stdin, running)
         timed_out = await _supervise(running, streams, timeout_s)
     return Ended(
-        exit_code=None if timed_out else running.exit_code,
+        exit_code=None if timed_out or running.exceeded else running.exit_code,
         timed_out=timed_out,
         duration_s=time.monotonic() - began_s,
+        exceeded=running.exceeded,
     )
 
 

@@ -1,0 +1,133 @@
+"""Walls by bubblewrap and a seccomp filter: namespaces of its own for files, processes, users, IPC and network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from captain.core.policy import EVERYWHERE, Policy
+from captain.sandbox import layout, terms
+from captain.sandbox.place import Layers
+from captain.sandbox.seccomp import AF_INET, AF_INET6, AF_UNIX
+from captain.sandbox.walled import Walls
+from captain.sandbox.warden.stage import STAGE
+
+HOME: Final = "/tmp/home"  # noqa: S108 - inside the box, whose /tmp is its own
+BOX_USER: Final = 64219
+"""Whom commands run as when the host is root: a number that nobody has, so that nothing outside is its own."""
+
+_SHARED_MEMORY_BYTES: Final = 256 * 1024 * 1024
+_FILTER_AT: Final = 40
+_OPTIONS_AT: Final = 41
+_NOT_FOUND: Final = """
+case $1 in
+*/*) [ -e "$1" ] ;;
+*) command -v -- "$1" >/dev/null 2>&1 ;;
+esac || { printf '%s: command not found\\n' "$1" >&2; exit 127; }
+[ -d "$1" ] || exec "$@"
+printf '%s: Is a directory\\n' "$1" >&2
+exit 126
+"""
+"""bubblewrap itself ends with 1 whatever is wrong with a command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Where a mount comes from in the warden's eyes, and where it is in the box."""
+
+    source: str
+    target: str
+
+
+def walls(program: Path, place: Path | Layers, policy: Policy) -> Walls:
+    """Raises `SandboxError`."""
+    root = place.root if isinstance(place, Layers) else place
+    user = _user_for()
+    env = terms.environment(policy, home=HOME, tmp="/tmp")  # noqa: S108 - the box's own
+    # next to the copy: a mount has to have somewhere to go, and /tmp may itself be part of what is shown
+    scratch = Path(tempfile.mkdtemp(prefix="captain-box-"))
+    shown = [*policy.read, *layout.toolchains(env, terms.host_home())]
+    staged = [(str(path), f"read-{number}") for number, path in enumerate(shown)] if user else []
+    seen = [
+        Seen(source=f"{STAGE}/{staged[number][1]}" if user else str(path), target=str(path))
+        for number, path in enumerate(shown)
+    ]
+    if user:
+        staged.append((str(scratch), "tmp"))
+    spot = {"root": f"{STAGE}/root" if user else str(root), "tmp": f"{STAGE}/tmp" if user else str(scratch)}
+    inside = user or (os.geteuid() or BOX_USER, os.getegid() or BOX_USER)
+    plan = {
+        "root": str(root),
+        "layers": terms.layers_of(place),
+        "namespaces": True,
+        "user": user,
+        "staged": staged,
+        "files": layout.accounts(*inside, HOME),
+        "tmp": str(scratch),
+        "tmp_bytes": terms.tmp_bytes(policy),
+        "listen": terms.PROXY_PORT if policy.network.allowed else 0,
+        "landlock": None,
+        "filter": terms.call_filter((AF_UNIX, AF_INET, AF_INET6)),
+        "rlimits": terms.rlimits(policy),
+        **terms.watched(place, policy),
+        "options": [_joined(words) for words in _options(root, spot, seen, inside, policy)],
+    }
+    before = (str(program), "--args", str(_OPTIONS_AT), "--", "/bin/sh", "-c", _NOT_FOUND, "sh")
+    return Walls(plan=plan, before=before, env=env, root=root, scratch=scratch)
+
+
+def _user_for() -> tuple[int, int] | None:
+    """Whom a root host becomes for commands; None keeps the host's own user."""
+    return None if os.geteuid() else (BOX_USER, BOX_USER)
+
+
+def _options(
+    root: Path, spot: Mapping[str, str], seen: Sequence[Seen], inside: tuple[int, int], policy: Policy
+) -> tuple[Sequence[str], Sequence[str]]:
+    """bubblewrap's options for an agent's commands, and for the host's own."""
+    words = [
+        *("--unshare-user", "--uid", str(inside[0]), "--gid", str(inside[1])),
+        *("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"),
+        *("--die-with-parent", "--cap-drop", "ALL", "--disable-userns", "--seccomp", str(_FILTER_AT)),
+    ]
+    for path in layout.SYSTEM:
+        if Path(path).is_symlink():
+            words += ["--symlink", str(Path(path).readlink()), path]
+        elif Path(path).is_dir():
+            words += ["--ro-bind", path, path]
+    for path in layout.ETC:
+        words += ["--ro-bind", path, path] if Path(path).exists() else []
+    for name in ("passwd", "group", "hosts"):
+        words += ["--ro-bind", f"{STAGE}/{name}", f"/etc/{name}"]
+    words += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    words += ["--dev", "/dev", "--size", str(_SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+    words += ["--bind", spot["tmp"], "/tmp", "--bind", spot["tmp"], "/var/tmp", "--dir", "/run"]  # noqa: S108
+    for one in seen:
+        words += ["--ro-bind", one.source, one.target]
+    protected = [path for name in policy.protect if (path := _below(root, name)) and os.path.lexists(path)]
+    free = [*words, "--bind", spot["root"], str(root)]
+    held = list(free)
+    if policy.scope == "mount" and EVERYWHERE not in policy.write:
+        held = [*words, "--ro-bind", spot["root"], str(root)]
+        for name in (".git", *policy.write):
+            if (path := _below(root, name)) and path.is_dir():
+                held += ["--bind", f"{spot['root']}/{path.relative_to(root)}", str(path)]
+    for path in protected:
+        held += ["--ro-bind", f"{spot['root']}/{path.relative_to(root)}", str(path)]
+    end = ("--remount-ro", "/", "--chdir", str(root))
+    return (*held, *end), (*free, *end)
+
+
+def _below(root: Path, name: str) -> Path | None:
+    path = Path(os.path.normpath(root / name))
+    return path if path != root and path.is_relative_to(root) else None
+
+
+def _joined(options: Sequence[str]) -> bytes:
+    """Handed over where `ps` in the box does not show them."""
+    return b"".join(os.fsencode(word) + b"\0" for word in options)
