@@ -6,15 +6,15 @@ import errno
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anyio import to_thread
-
 from captain.core.errors import SandboxError, UsageError
-from captain.sandbox.box import OUTPUT_LIMIT_BYTES, ExecResult
+from captain.sandbox.box import OUTPUT_LIMIT_BYTES, ExecResult, FilePart, Shell
 from captain.sandbox.environment import command_environment
-from captain.sandbox.files import read_below, remove_below, write_below
+from captain.sandbox.files import BoxFiles
 from captain.sandbox.groups import StartGroup
 from captain.sandbox.orphans import Guard
+from captain.sandbox.outputs import OutputFolder
 from captain.sandbox.process import Ended, HeadTail, Sink, Whole, execute
+from captain.sandbox.shell import PersistentShell
 
 _HOST_FAULTS = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _COMPLAINT_BYTES = 2000
@@ -24,11 +24,21 @@ class LocalBox:
     """Ends what it started, also when a command left its process group; hides nothing from commands."""
 
     def __init__(self, root: Path, env: Mapping[str, str]) -> None:
-        if not root.is_dir():
-            raise SandboxError(f"A box cannot be opened in {root}: it is not a directory.")
         self._root = root.absolute()
+        try:
+            self._files = BoxFiles.of(self._root)
+        except (NotADirectoryError, FileNotFoundError) as error:
+            raise SandboxError(f"A box cannot be opened in {root}: it is not a directory.") from error
+        except OSError as error:
+            raise SandboxError(f"A box cannot be opened in {root}: {error.strerror}.") from error
         self._env = env
-        self._guard = Guard()
+        try:
+            self._guard = Guard()
+        except SandboxError:
+            self._files.close()
+            raise
+        self._shell: PersistentShell | None = None
+        self._outputs: OutputFolder | None = None
         self._closed = False
 
     @property
@@ -59,6 +69,25 @@ class LocalBox:
         argv = (_shell(), "-c", command)
         return await self.run(argv, timeout_s=timeout_s, stdin=stdin, limit_bytes=limit_bytes)
 
+    async def shell(self) -> Shell:
+        self._require_open()
+        lost = self._outputs is not None and not self._outputs.is_there()  # a command may have swept /tmp
+        if lost:
+            await self._close_shell()
+        if self._shell is None:
+            self._outputs = OutputFolder()
+            self._shell = PersistentShell(
+                self._start(), outputs=self._outputs.descriptor, outputs_path=self._outputs.path, anew=lost
+            )
+        return self._shell
+
+    async def _close_shell(self) -> None:
+        shell, outputs, self._shell, self._outputs = self._shell, self._outputs, None, None
+        if shell is not None:
+            await shell.close()
+        if outputs is not None:
+            await outputs.close()
+
     async def export(self, argv: Sequence[str], /, *, timeout_s: float, limit_bytes: int, stdin: bytes = b"") -> bytes:
         output, complaint = Whole(limit_bytes), HeadTail(_COMPLAINT_BYTES)
         try:
@@ -78,33 +107,44 @@ class LocalBox:
         return output.take()
 
     async def read(self, path: str, /, *, limit_bytes: int) -> bytes:
-        return await to_thread.run_sync(read_below, self._root, path, limit_bytes)
+        return await self._files.read(path, limit_bytes=limit_bytes)
+
+    async def read_part(self, path: str, /, *, offset_bytes: int, limit_bytes: int) -> FilePart:
+        return await self._files.read_part(path, offset_bytes=offset_bytes, limit_bytes=limit_bytes)
 
     async def write(self, path: str, data: bytes, /) -> None:
-        await to_thread.run_sync(write_below, self._root, path, data)
+        await self._files.write(path, data)
 
     async def remove(self, path: str, /) -> None:
-        await to_thread.run_sync(remove_below, self._root, path)
+        await self._files.remove(path)
 
     async def close(self) -> None:
         self._closed = True
+        await self._close_shell()
+        self._files.close()
         await self._guard.close()
 
     async def _execute(
         self, argv: Sequence[str], *, stdin: bytes, timeout_s: float, stdout: Sink, stderr: Sink | None = None
     ) -> Ended:
-        if self._closed:
-            raise SandboxError("The box is closed.")
+        self._require_open()
         if not argv:
             raise UsageError("A command needs at least the name of a program.")
         return await execute(
             argv,
-            start=StartGroup(cwd=self._root, env=command_environment(self._env, self._guard.mark), groups=self._guard),
+            start=self._start(),
             stdin=stdin,
             timeout_s=timeout_s,
             stdout=stdout,
             stderr=stderr,
         )
+
+    def _start(self) -> StartGroup:
+        return StartGroup(cwd=self._root, env=command_environment(self._env, self._guard.mark), groups=self._guard)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise SandboxError("The box is closed.")
 
     def _require_usable(self, error: Exception) -> None:
         """A command that cannot start is data only if that is about the command."""
