@@ -33,7 +33,10 @@ from captain.sandbox.process import Running, Start
 BASH: Final = "/bin/bash"
 OUTPUT_FILE_BYTES: Final = 256 * 1024 * 1024
 
-_REPORT_FD: Final = 9
+_CHANNEL_FD: Final = 8
+# A bash that gets commands by `-c` with a socket as its input takes itself for a remote shell and runs the
+# user's .bashrc, so the socket becomes its input at the last moment.
+_BEGIN: Final = 'exec "$0" --noprofile --norc -s <&8 9>&8 8>&-'
 # `set +eu`, because they are meant for one command and would end the shell at the next one's first failing grep.
 # The expansion ends a shell in which `builtin` is no builtin any more; it would be silent until the time is up.
 _PREAMBLE: Final = rb"""
@@ -44,7 +47,7 @@ _captain() {
 \builtin readonly -f _captain
 """
 _SCRIPT: Final = b'{ \\builtin eval %b; } </dev/null >>%b 2>&1 9>&-\n\\_captain %b "$?"\n'
-_INLINE_BYTES: Final = 4096  # bash reads a script from a socket byte by byte: longer commands go into a file
+_INLINE_BYTES: Final = 1024  # bash reads a script from a socket byte by byte: longer commands go into a file
 _REPORT_BYTES: Final = 64 * 1024
 _SIZE_INTERVAL_S: Final = 0.05
 _EXIT_S: Final = 1.0  # from the end of a shell's socket to the end of its process
@@ -150,9 +153,9 @@ class PersistentShell:
         )
 
     async def _begin(self) -> _Session:
-        argv = (self._bash, "--noprofile", "--norc", "-s")
+        argv = (self._bash, "--noprofile", "--norc", "-c", _BEGIN, self._bash)
         ours, theirs = socket.socketpair()
-        with ExitStack() as unless_begun, theirs, FileIO(os.devnull, "wb") as nothing:
+        with ExitStack() as unless_begun, theirs, FileIO(os.devnull, "r+b") as nothing:
             unless_begun.callback(ours.close)
             ours.setblocking(False)
             try:
@@ -160,10 +163,10 @@ class PersistentShell:
                 with anyio.CancelScope(shield=True):
                     running = await self._start(
                         argv,
-                        stdin=theirs.fileno(),
+                        stdin=nothing.fileno(),
                         stdout=nothing.fileno(),
                         stderr=nothing.fileno(),
-                        extra={_REPORT_FD: theirs.fileno()},
+                        extra={_CHANNEL_FD: theirs.fileno()},
                     )
             except (OSError, ValueError) as error:
                 raise SandboxError(
@@ -216,6 +219,8 @@ class PersistentShell:
     async def _lost(self, stop: _Stop | None, timeout_s: float) -> str:
         """Ends a shell that did not report; a sentence that says why it did not."""
         session = self._session
+        if stop == "size" and session:
+            session.running.kill()  # a flood is not asked to end
         if stop == "time":
             said = f"The command was not done after {timeout_s:g} s, and the shell was stopped with all it had started."
         elif stop == "size":

@@ -302,7 +302,7 @@ async def test_spilled_output_is_kept_within_bounds(shell: Shell, tmp_path: Path
 
 async def test_a_flood_of_output_ends_the_command(tmp_path: Path) -> None:
     async with _shell(tmp_path, output_bytes=1_000_000) as shell:
-        result = await _run(shell, "yes")
+        result = await shell.run("head -c 2000000 /dev/zero; sleep 300", timeout_s=60, limit_bytes=1000)
         assert (result.exit_code, result.timed_out, result.spill is not None) == (None, False, True)
         assert "wrote more than 1000000 bytes" in result.ended
         await _alive(shell)
@@ -350,6 +350,16 @@ async def test_a_box_has_one_shell_whose_outputs_go_with_it(tmp_path: Path) -> N
     assert not spill.parent.exists()
     with pytest.raises(SandboxError, match="closed"):
         await box.shell()
+
+
+async def test_the_shell_of_a_box_runs_nothing_of_the_users_own(tmp_path: Path) -> None:
+    for name in (".bashrc", ".bash_profile", ".profile"):
+        (tmp_path / name).write_text("export LEAKED=1; touch ran\n")
+    box = LocalBox(tmp_path, {"HOME": str(tmp_path)})
+    result = await (await box.shell()).run('echo "<$LEAKED>"; history; echo $-', timeout_s=60)
+    assert result.text == "<>\nhBs\n"
+    assert not (tmp_path / "ran").exists()
+    await box.close()
 
 
 async def test_a_command_that_sweeps_the_outputs_away_costs_the_shell_and_no_more(tmp_path: Path) -> None:
