@@ -109,11 +109,11 @@ class Box(Protocol):
         ...
 
     async def read(self, path: str, /, *, limit_bytes: int) -> bytes:
-        """A whole file. Raises `ToolError`, also for a file of more than `limit_bytes`."""
+        """A whole file. Raises `ToolError`, also for one of more than `limit_bytes`; `FileMissingError` for none."""
         ...
 
     async def read_part(self, path: str, /, *, offset_bytes: int, limit_bytes: int) -> FilePart:
-        """Up to `limit_bytes` of a file of any size. Raises `ToolError`."""
+        """Up to `limit_bytes` of a file of any size. Raises `ToolError`, `FileMissingError` for none."""
         ...
 
     async def write(self, path: str, data: bytes, /) -> None:
@@ -121,7 +121,7 @@ class Box(Protocol):
         ...
 
     async def remove(self, path: str, /) -> None:
-        """Removes a file, or a link itself. Raises `ToolError`."""
+        """Removes a file, or a link itself. Raises `ToolError`, `FileMissingError` for none."""
         ...
 
     async def close(self) -> None:

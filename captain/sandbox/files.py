@@ -20,7 +20,7 @@ from typing import Final
 
 from anyio import to_thread
 
-from captain.core.errors import SandboxError, ToolError
+from captain.core.errors import FileMissingError, SandboxError, ToolError
 from captain.core.git_names import canonical_parts
 from captain.sandbox.beneath import FOLDER_FLAGS, OpenFolder, Place, kernel_name, locate, open_by_steps
 from captain.sandbox.box import FilePart
@@ -314,7 +314,7 @@ def _explained(path: str, done: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ToolError(f"{path} does not exist.") from None
+        raise FileMissingError(f"{path} does not exist.") from None
     except (NotADirectoryError, FileExistsError):
         raise ToolError(f"{path} has a file where a directory would have to be.") from None
     except OSError as error:

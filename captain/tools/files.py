@@ -156,7 +156,8 @@ def _shown(line: str) -> str:
 
 
 def _line_numbers(text: str, piece: str, *, most: int = 5) -> str:
-    numbers, at = [], text.find(piece)
+    numbers: list[str] = []
+    at = text.find(piece)
     while at >= 0 and len(numbers) <= most:
         numbers.append(str(text.count("\n", 0, at) + 1))
         at = text.find(piece, at + len(piece))

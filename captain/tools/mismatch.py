@@ -17,19 +17,24 @@ _PLACES: Final = 4
 _TELLING_CHARS: Final = 8
 
 
-def mismatch(text: str, old: str, new: str = "") -> str:
-    """Sentences for who asked to replace `old`, which is not in `text`; empty if there is nothing to say."""
-    return _already(text, new) + _nearest(text, old)
+def mismatch(text: str, old: str, new: str = "", *, names: tuple[str, str] = ("`old`", "`new`")) -> str:
+    """Sentences for who asked to replace `old`, which is not in `text`; empty if there is nothing to say.
+
+    `names` are what both are called.
+    """
+    asked, instead = names
+    return _already(text, new, instead) + _nearest(text, old, asked)
 
 
-def _already(text: str, new: str) -> str:
+def _already(text: str, new: str, name: str) -> str:
     telling = len(new.strip()) >= _TELLING_CHARS
     if not telling or new not in text:
         return ""
-    return f" `new` is there already, at line {text.count(chr(10), 0, text.index(new)) + 1}: was this edit made before?"
+    line = text.count("\n", 0, text.index(new)) + 1
+    return f" {name[0].upper()}{name[1:]} is there already, at line {line}: was this edit made before?"
 
 
-def _nearest(text: str, old: str) -> str:
+def _nearest(text: str, old: str, name: str) -> str:
     wanted = lines_of(old.strip("\r\n"))
     if not any(line.strip() for line in wanted):
         return ""
@@ -41,7 +46,7 @@ def _nearest(text: str, old: str) -> str:
     found = lines[start : start + len(wanted)]
     also = f" Also like it: line{'s' if len(others) > 1 else ''} {', '.join(str(each + 1) for each in others)}."
     excerpt = "\n".join(presentable(line) for line in found[:_SHOWN_LINES])
-    said = _white_space(found, wanted, start) + (also if others else "")
+    said = _white_space(found, wanted, start, name) + (also if others else "")
     return f"{said} The nearest text is at line {start + 1}:\n{excerpt}"
 
 
@@ -78,23 +83,25 @@ def _key(line: str) -> str:
     return "".join(line.split())
 
 
-def _white_space(found: Sequence[str], wanted: Sequence[str], start: int) -> str:
+def _white_space(found: Sequence[str], wanted: Sequence[str], start: int, name: str) -> str:
     """What the first different line has, where nothing but white space is different."""
     if [_key(line) for line in found] != [_key(line) for line in wanted]:
         return ""
     for number, (has, asked) in enumerate(zip(found, wanted, strict=True), start + 1):
         if has != asked:
-            return f" It differs in white space only: {_difference(has, asked, number)}."
+            return f" It differs in white space only: {_difference(has, asked, number, name)}."
     return " It differs in line ends only."
 
 
-def _difference(has: str, asked: str, number: int) -> str:
+def _difference(has: str, asked: str, number: int, name: str) -> str:
     if has.lstrip() == asked.lstrip():
-        return f"line {number} begins with {_spaces(has, has.lstrip())}, in `old` with {_spaces(asked, asked.lstrip())}"
+        return (
+            f"line {number} begins with {_spaces(has, has.lstrip())}, in {name} with {_spaces(asked, asked.lstrip())}"
+        )
     if has.rstrip() == asked.rstrip():
         end, asked_end = has[len(has.rstrip()) :], asked[len(asked.rstrip()) :]
-        return f"line {number} ends with {_counted(end)}, in `old` with {_counted(asked_end)}"
-    return f"line {number} has other white space between its words, or at both ends, than in `old`"
+        return f"line {number} ends with {_counted(end)}, in {name} with {_counted(asked_end)}"
+    return f"line {number} has other white space between its words, or at both ends, than in {name}"
 
 
 def _spaces(line: str, rest: str) -> str:
