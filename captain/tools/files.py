@@ -75,8 +75,8 @@ async def _part_of_large(box: Box, path: str, begin: FilePart, first: int, limit
                 f"Line {first} of {path} is not within its first {_SCAN_LIMIT_BYTES} bytes. Use the shell: sed or tail."
             )
         data = (await box.read_part(path, offset_bytes=offset, limit_bytes=FILE_LIMIT_BYTES)).data
-    if not data and kept and number >= first and len(shown) < limit:
-        shown.append(kept.ended(b""))
+    if not data and kept and len(shown) < limit:  # the last line has no end
+        shown += [kept.ended(b"")] if number >= first else []
         number += 1
     if not shown:
         return said(f"{path} has {number - 1} lines; there is nothing from line {first} on.")
