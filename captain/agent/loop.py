@@ -77,7 +77,14 @@ class Agent:
         mate = self.mate
         await mate.tell(AgentStarted(agent=mate.name, role=mate.role, model=mate.model.id, task=mate.task))
         work = _Work(self, path, history)
-        context = ToolContext(maybe_box=box, clipped=work.window.clipped, command_timeout_s=command_timeout_s)
+        profile = mate.model.profile
+        context = ToolContext(
+            maybe_box=box,
+            clipped=work.window.clipped,
+            command_timeout_s=command_timeout_s,
+            image_types=profile.image_types if profile.images else (),
+            image_bytes=profile.image_bytes,
+        )
         try:
             result = await work.go(brief, context)
         except CaptainError as error:

@@ -18,6 +18,7 @@
     ├── BudgetExceededError         a limit would be passed by the next call
     ├── JournalError
     └── ToolError                   told to the model as the tool's result
+        └── FileMissingError        there is no file at that path
 
 `str(error)` is one sentence that says what is wrong; `hint` says what to do about it. Results that are
 to be expected (a failing command, a finding, a refusal) are data and never errors.
@@ -138,3 +139,7 @@ class JournalError(CaptainError):
 
 class ToolError(CaptainError):
     """A tool's own failure; its sentence is what the model is told."""
+
+
+class FileMissingError(ToolError):
+    """There is no file at the path that a tool was given."""

@@ -1,13 +1,14 @@
 """Where agents' commands run: `Sandbox` opens a `Box`, a `Box` runs commands and touches files."""
 
 from captain.core.policy import Guarantee, Limits, Network, Policy
-from captain.sandbox.box import OUTPUT_LIMIT_BYTES, Box, ExecResult, Shell, ShellResult
+from captain.sandbox.box import OUTPUT_LIMIT_BYTES, Box, ExecResult, FilePart, Shell, ShellResult
 from captain.sandbox.sandbox import Sandbox
 
 __all__ = [
     "OUTPUT_LIMIT_BYTES",
     "Box",
     "ExecResult",
+    "FilePart",
     "Guarantee",
     "Limits",
     "Network",

@@ -40,7 +40,8 @@ class ShellResult:
     """What a command in a persistent shell did.
 
     `exit_code` is None when the command was stopped, or when it ended the shell itself; `ended` is then a
-    sentence that says so, and the next command gets a new shell. `spill` is the path, as commands see it, of
+    sentence that says so, and the next command gets a new shell. `ended` also says so where the shell had
+    ended before this command, which then ran in a new one. `spill` is the path, as commands see it, of
     a file with the whole output where `omitted_bytes` were cut from it. `folder` is where the shell now is.
     Nothing of this is proof of anything: it is what a shell said that the agent has in its hands.
     """
@@ -58,6 +59,14 @@ class ShellResult:
     @property
     def text(self) -> str:
         return self.output.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """Bytes of a file, and how many it had in all when they were read."""
+
+    data: bytes
+    size_bytes: int
 
 
 class Shell(Protocol):
@@ -91,12 +100,20 @@ class Box(Protocol):
         """`command` in bash where the box has it, as that is what commands are written for, else in `/bin/sh`."""
         ...
 
+    async def shell(self) -> Shell:
+        """The box's one persistent shell, the same at every call; it starts with its first command."""
+        ...
+
     async def export(self, argv: Sequence[str], /, *, timeout_s: float, limit_bytes: int, stdin: bytes = b"") -> bytes:
         """The exact stdout of a command. Raises `SandboxError` unless it exits with 0 within both limits."""
         ...
 
     async def read(self, path: str, /, *, limit_bytes: int) -> bytes:
-        """A whole file. Raises `ToolError`, also for a file of more than `limit_bytes`."""
+        """A whole file. Raises `ToolError`, also for one of more than `limit_bytes`; `FileMissingError` for none."""
+        ...
+
+    async def read_part(self, path: str, /, *, offset_bytes: int, limit_bytes: int) -> FilePart:
+        """Up to `limit_bytes` of a file of any size. Raises `ToolError`, `FileMissingError` for none."""
         ...
 
     async def write(self, path: str, data: bytes, /) -> None:
@@ -104,7 +121,7 @@ class Box(Protocol):
         ...
 
     async def remove(self, path: str, /) -> None:
-        """Removes a file, or a link itself. Raises `ToolError`."""
+        """Removes a file, or a link itself. Raises `ToolError`, `FileMissingError` for none."""
         ...
 
     async def close(self) -> None:

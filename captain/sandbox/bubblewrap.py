@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,8 @@ from captain.sandbox.seccomp import AF_INET, AF_INET6, AF_UNIX
 from captain.sandbox.walled import Walls
 from captain.sandbox.warden.stage import STAGE
 
-HOME: Final = "/tmp/home"  # noqa: S108 - inside the box, whose /tmp is its own
+TMP: Final = "/tmp"  # noqa: S108 - inside the box, where it is the box's own
+HOME: Final = f"{TMP}/home"
 BOX_USER: Final = 64219
 """Whom commands run as when the host is root: a number that nobody has, so that nothing outside is its own."""
 
@@ -44,11 +44,19 @@ class Seen:
     target: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spot:
+    """Where the copy and the temporary folder are in the warden's eyes."""
+
+    root: str
+    tmp: str
+
+
 def walls(program: Path, place: Path | Layers, policy: Policy) -> Walls:
     """Raises `SandboxError`."""
     root = place.root if isinstance(place, Layers) else place
     user = _user_for()
-    env = terms.environment(policy, home=HOME, tmp="/tmp")  # noqa: S108 - the box's own
+    env = terms.environment(policy, home=HOME, tmp=TMP)
     # next to the copy: a mount has to have somewhere to go, and /tmp may itself be part of what is shown
     scratch = Path(tempfile.mkdtemp(prefix="captain-box-"))
     shown = [*policy.read, *layout.toolchains(env, terms.host_home())]
@@ -59,7 +67,7 @@ def walls(program: Path, place: Path | Layers, policy: Policy) -> Walls:
     ]
     if user:
         staged.append((str(scratch), "tmp"))
-    spot = {"root": f"{STAGE}/root" if user else str(root), "tmp": f"{STAGE}/tmp" if user else str(scratch)}
+    spot = _Spot(root=f"{STAGE}/root", tmp=f"{STAGE}/tmp") if user else _Spot(root=str(root), tmp=str(scratch))  # noqa: S108
     inside = user or (os.geteuid() or BOX_USER, os.getegid() or BOX_USER)
     plan = {
         "root": str(root),
@@ -78,7 +86,7 @@ def walls(program: Path, place: Path | Layers, policy: Policy) -> Walls:
         "options": [_joined(words) for words in _options(root, spot, seen, inside, policy)],
     }
     before = (str(program), "--args", str(_OPTIONS_AT), "--", "/bin/sh", "-c", _NOT_FOUND, "sh")
-    return Walls(plan=plan, before=before, env=env, root=root, scratch=scratch)
+    return Walls(plan=plan, before=before, env=env, root=root, tmp=TMP, scratch=scratch)
 
 
 def _user_for() -> tuple[int, int] | None:
@@ -87,45 +95,51 @@ def _user_for() -> tuple[int, int] | None:
 
 
 def _options(
-    root: Path, spot: Mapping[str, str], seen: Sequence[Seen], inside: tuple[int, int], policy: Policy
+    root: Path, spot: _Spot, seen: Sequence[Seen], inside: tuple[int, int], policy: Policy
 ) -> tuple[Sequence[str], Sequence[str]]:
     """bubblewrap's options for an agent's commands, and for the host's own."""
-    words = [
+    common = [
         *("--unshare-user", "--uid", str(inside[0]), "--gid", str(inside[1])),
         *("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"),
         *("--die-with-parent", "--cap-drop", "ALL", "--disable-userns", "--seccomp", str(_FILTER_AT)),
+        *_system(),
+        *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),  # bubblewrap leaves it writable for a root host
+        *("--dev", "/dev", "--size", str(_SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
+        *("--bind", spot.tmp, TMP, "--bind", spot.tmp, "/var/tmp", "--dir", "/run"),  # noqa: S108
+        *(word for one in seen for word in ("--ro-bind", one.source, one.target)),
     ]
-    for path in layout.SYSTEM:
-        if Path(path).is_symlink():
-            words += ["--symlink", str(Path(path).readlink()), path]
-        elif Path(path).is_dir():
-            words += ["--ro-bind", path, path]
-    for path in layout.ETC:
-        words += ["--ro-bind", path, path] if Path(path).exists() else []
-    for name in ("passwd", "group", "hosts"):
-        words += ["--ro-bind", f"{STAGE}/{name}", f"/etc/{name}"]
-    words += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-    words += ["--dev", "/dev", "--size", str(_SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
-    words += ["--bind", spot["tmp"], "/tmp", "--bind", spot["tmp"], "/var/tmp", "--dir", "/run"]  # noqa: S108
-    for one in seen:
-        words += ["--ro-bind", one.source, one.target]
-    protected = [path for name in policy.protect if (path := _below(root, name)) and os.path.lexists(path)]
-    free = [*words, "--bind", spot["root"], str(root)]
-    held = list(free)
-    if policy.scope == "mount" and EVERYWHERE not in policy.write:
-        held = [*words, "--ro-bind", spot["root"], str(root)]
-        for name in (".git", *policy.write):
-            if (path := _below(root, name)) and path.is_dir():
-                held += ["--bind", f"{spot['root']}/{path.relative_to(root)}", str(path)]
-    for path in protected:
-        held += ["--ro-bind", f"{spot['root']}/{path.relative_to(root)}", str(path)]
     end = ("--remount-ro", "/", "--chdir", str(root))
-    return (*held, *end), (*free, *end)
+    free: tuple[str, ...] = ("--bind", spot.root, str(root))
+    held = free
+    if policy.scope == "mount" and EVERYWHERE not in policy.write:
+        writable = [path for name in (".git", *policy.write) if (path := _below(root, name)) and (root / path).is_dir()]
+        held = ("--ro-bind", spot.root, str(root), *_again("--bind", spot, root, writable))
+    protected = [path for name in policy.protect if (path := _below(root, name)) and os.path.lexists(root / path)]
+    return (*common, *held, *_again("--ro-bind", spot, root, protected), *end), (*common, *free, *end)
+
+
+def _system() -> Iterator[str]:
+    for path in map(Path, layout.SYSTEM):
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), str(path))
+    for path in map(Path, layout.ETC):
+        yield from ("--ro-bind", str(path), str(path)) if path.exists() else ()
+    for name in ("passwd", "group", "hosts"):
+        yield from ("--ro-bind", f"{STAGE}/{name}", f"/etc/{name}")
+
+
+def _again(how: str, spot: _Spot, root: Path, paths: Iterable[Path]) -> Iterator[str]:
+    """Parts of the copy mounted once more, over it, in another way."""
+    for path in paths:
+        yield from (how, f"{spot.root}/{path}", str(root / path))
 
 
 def _below(root: Path, name: str) -> Path | None:
+    """Relative to the root; None for what is not below it."""
     path = Path(os.path.normpath(root / name))
-    return path if path != root and path.is_relative_to(root) else None
+    return path.relative_to(root) if path != root and path.is_relative_to(root) else None
 
 
 def _joined(options: Sequence[str]) -> bytes:

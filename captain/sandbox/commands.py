@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from captain.core.errors import SandboxError, UsageError
-from captain.sandbox.box import OUTPUT_LIMIT_BYTES, ExecResult
+from captain.sandbox.box import OUTPUT_LIMIT_BYTES, ExecResult, FilePart
+from captain.sandbox.files import BoxFiles
 from captain.sandbox.process import Ended, HeadTail, Sink, Start, Whole, execute
 
 _COMPLAINT_BYTES = 2000
 
 
 class CommandBox(ABC):
-    """`run`, `run_shell` and `export` over a way to start commands."""
+    """`run`, `run_shell` and `export` over a way to start commands, and file calls over a descriptor."""
+
+    _files: BoxFiles
 
     @abstractmethod
     def _start(self, *, own: bool) -> Start:
@@ -70,6 +73,18 @@ class CommandBox(ABC):
             said = complaint.take().decode("utf-8", "replace").strip() or "it gave no reason"
             raise SandboxError(f"The command {argv[0]!r} failed with exit code {ended.exit_code}: {said}")
         return output.take()
+
+    async def read(self, path: str, /, *, limit_bytes: int) -> bytes:
+        return await self._files.read(path, limit_bytes=limit_bytes)
+
+    async def read_part(self, path: str, /, *, offset_bytes: int, limit_bytes: int) -> FilePart:
+        return await self._files.read_part(path, offset_bytes=offset_bytes, limit_bytes=limit_bytes)
+
+    async def write(self, path: str, data: bytes, /) -> None:
+        await self._files.write(path, data)
+
+    async def remove(self, path: str, /) -> None:
+        await self._files.remove(path)
 
     async def _execute(
         self,

@@ -60,7 +60,7 @@ def _renumbering(argv: Sequence[str], extra: Mapping[int, int]) -> list[str]:
     """`argv` behind a shell that gives the descriptors their numbers; those of a new process keep their own."""
     moves = " ".join(f"{number}<&{given}" for number, given in extra.items() if number != given)
     closes = " ".join(f"{given}<&-" for given in extra.values() if given not in extra)
-    return ["/bin/bash", "-c", f'exec {moves} {closes}; exec "$0" "$@"', *argv]
+    return ["/bin/bash", "--norc", "-c", f'exec {moves} {closes}; exec "$0" "$@"', *argv]
 
 
 class Group:

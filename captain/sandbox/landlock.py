@@ -55,7 +55,7 @@ def walls(version: int, place: Path | Layers, policy: Policy, *, namespaces: boo
         "rlimits": terms.rlimits(policy, others=0 if namespaces else _own_threads()),
         **terms.watched(place, policy),
     }
-    return Walls(plan=plan, before=(), env=env, root=root, scratch=scratch)
+    return Walls(plan=plan, before=(), env=env, root=root, tmp=str(scratch), scratch=scratch)
 
 
 def _require_possible(place: Path | Layers, policy: Policy, *, namespaces: bool) -> None:
@@ -100,5 +100,5 @@ def _own_threads() -> int:
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit() and entry.stat().st_uid == os.geteuid():
-                count += len(os.listdir(entry / "task"))
+                count += sum(1 for _ in (entry / "task").iterdir())
     return count

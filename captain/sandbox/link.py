@@ -64,7 +64,8 @@ class Link:
     async def open(cls, plan: Mapping[str, Any]) -> Link:
         """Raises `SandboxError` if the walls cannot be made."""
         with anyio.CancelScope(shield=True):
-            return await to_thread.run_sync(_begin, plan)
+            link = await to_thread.run_sync(_begin, plan)
+        return link  # noqa: RET504 - a shield may end without having run its block, for all a type checker knows
 
     @property
     def root(self) -> int:
@@ -114,7 +115,7 @@ class Link:
         with suppress(OSError):  # the warden is gone, and with it the command
             _send(self._control, {"kill": pid}, ())
 
-    async def _send(self, order: Mapping[str, object], descriptors: Sequence[int]) -> None:
+    async def _send(self, order: dict[str, Any], descriptors: Sequence[int]) -> None:
         async with self._turn:
             try:
                 await to_thread.run_sync(_send, self._control, order, descriptors)
@@ -194,7 +195,7 @@ def _begin(plan: Mapping[str, Any]) -> Link:
         if counted:
             counted.add(process.pid)
         try:
-            _send(ours, plan, ())
+            _send(ours, dict(plan), ())
             answer, shared = _receive(ours)
         except OSError as error:
             ours.close()
@@ -210,7 +211,7 @@ def _begin(plan: Mapping[str, Any]) -> Link:
         os.close(complaint)
 
 
-def _send(control: socket.socket, value: Mapping[str, object], descriptors: Sequence[int]) -> None:
+def _send(control: socket.socket, value: dict[str, Any], descriptors: Sequence[int]) -> None:
     body = marshal.dumps(value)
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())] if descriptors else []
     control.sendmsg([struct.pack("<I", len(body))], rights)

@@ -6,15 +6,15 @@ import errno
 from collections.abc import Mapping
 from pathlib import Path
 
-from anyio import to_thread
-
 from captain.core.errors import SandboxError
+from captain.sandbox.box import Shell
 from captain.sandbox.commands import CommandBox
 from captain.sandbox.environment import command_environment
-from captain.sandbox.files import read_below, remove_below, write_below
+from captain.sandbox.files import BoxFiles
 from captain.sandbox.groups import StartGroup
 from captain.sandbox.orphans import Guard
-from captain.sandbox.process import Start
+from captain.sandbox.outputs import OutputFolder
+from captain.sandbox.shell import PersistentShell
 
 _HOST_FAULTS = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 
@@ -23,35 +23,59 @@ class LocalBox(CommandBox):
     """Ends what it started, also when a command left its process group; hides nothing from commands."""
 
     def __init__(self, root: Path, env: Mapping[str, str]) -> None:
-        if not root.is_dir():
-            raise SandboxError(f"A box cannot be opened in {root}: it is not a directory.")
         self._root = root.absolute()
+        try:
+            self._files = BoxFiles.of(self._root)
+        except (NotADirectoryError, FileNotFoundError) as error:
+            raise SandboxError(f"A box cannot be opened in {root}: it is not a directory.") from error
+        except OSError as error:
+            raise SandboxError(f"A box cannot be opened in {root}: {error.strerror}.") from error
         self._env = env
-        self._guard = Guard()
+        try:
+            self._guard = Guard()
+        except SandboxError:
+            self._files.close()
+            raise
+        self._shell: PersistentShell | None = None
+        self._outputs: OutputFolder | None = None
         self._closed = False
 
     @property
     def root(self) -> Path:
         return self._root
 
-    async def read(self, path: str, /, *, limit_bytes: int) -> bytes:
-        return await to_thread.run_sync(read_below, self._root, path, limit_bytes)
+    async def shell(self) -> Shell:
+        self._require_open()
+        lost = self._outputs is not None and not self._outputs.is_there()  # a command may have swept /tmp
+        if lost:
+            await self._close_shell()
+        if self._shell is None:
+            self._outputs = OutputFolder()
+            self._shell = PersistentShell(
+                self._start(), outputs=self._outputs.descriptor, outputs_path=self._outputs.path, anew=lost
+            )
+        return self._shell
 
-    async def write(self, path: str, data: bytes, /) -> None:
-        await to_thread.run_sync(write_below, self._root, path, data)
-
-    async def remove(self, path: str, /) -> None:
-        await to_thread.run_sync(remove_below, self._root, path)
+    async def _close_shell(self) -> None:
+        shell, outputs, self._shell, self._outputs = self._shell, self._outputs, None, None
+        if shell is not None:
+            await shell.close()
+        if outputs is not None:
+            await outputs.close()
 
     async def close(self) -> None:
         self._closed = True
+        await self._close_shell()
+        self._files.close()
         await self._guard.close()
 
-    def _start(self, *, own: bool) -> Start:  # noqa: ARG002 - without walls there is nothing to open
+    def _start(self, *, own: bool = False) -> StartGroup:
+        self._require_open()
+        return StartGroup(cwd=self._root, env=command_environment(self._env, self._guard.mark), groups=self._guard)
+
+    def _require_open(self) -> None:
         if self._closed:
             raise SandboxError("The box is closed.")
-        env = command_environment(self._env, self._guard.mark)
-        return StartGroup(cwd=self._root, env=env, groups=self._guard)
 
     def _require_usable(self, error: Exception) -> None:
         """A command that cannot start is data only if that is about the command."""

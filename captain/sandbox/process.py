@@ -98,8 +98,13 @@ class HeadTail:
 
     def take(self) -> bytes:
         self._trim()
-        gap = f"\n[... {self.omitted_bytes} bytes omitted ...]\n".encode() if self.omitted_bytes else b""
-        return bytes(self._head + gap + self._tail)
+        return joined(bytes(self._head), self.omitted_bytes, bytes(self._tail))
+
+
+def joined(head: bytes, omitted_bytes: int, tail: bytes) -> bytes:
+    """Output from whose middle `omitted_bytes` were cut, with a line that says so."""
+    gap = f"\n[... {omitted_bytes} bytes omitted ...]\n".encode() if omitted_bytes else b""
+    return head + gap + tail
 
 
 class Whole:

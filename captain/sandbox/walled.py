@@ -6,19 +6,23 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import anyio
 from anyio import to_thread
 
 from captain.core.errors import SandboxError
+from captain.sandbox.beneath import FOLDER_FLAGS
+from captain.sandbox.box import Shell
 from captain.sandbox.commands import CommandBox
-from captain.sandbox.files import read_below, remove_below, write_below
+from captain.sandbox.files import BoxFiles
 from captain.sandbox.link import Link, Warded
 from captain.sandbox.process import Start
+from captain.sandbox.shell import PersistentShell
 
 _NONE: Final[Mapping[int, int]] = {}
+_OUTPUTS: Final = "shell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +30,14 @@ class Walls:
     """What a backend decides for one box.
 
     `plan` is what its warden is told, `before` the words before those of a command, `env` all of a command's
-    environment, and `scratch` a folder of the host's that goes with the box.
+    environment, `tmp` their temporary folder, and `scratch` a folder of the host's that goes with the box.
     """
 
     plan: Mapping[str, Any]
     before: Sequence[str]
     env: Mapping[str, str]
     root: Path
+    tmp: str
     scratch: Path
 
 
@@ -62,6 +67,9 @@ class WalledBox(CommandBox):
     def __init__(self, walls: Walls, link: Link) -> None:
         self._walls = walls
         self._link = link
+        self._files = BoxFiles(os.dup(link.root), walls.root)
+        self._shell: PersistentShell | None = None
+        self._outputs = -1
         self._closed = False
 
     @classmethod
@@ -76,21 +84,23 @@ class WalledBox(CommandBox):
     def root(self) -> Path:
         return self._walls.root
 
-    async def read(self, path: str, /, *, limit_bytes: int) -> bytes:
-        return await to_thread.run_sync(read_below, self._link.root, self.root, path, limit_bytes)
-
-    async def write(self, path: str, data: bytes, /) -> None:
-        await to_thread.run_sync(write_below, self._link.root, self.root, path, data)
-
-    async def remove(self, path: str, /) -> None:
-        await to_thread.run_sync(remove_below, self._link.root, self.root, path)
+    async def shell(self) -> Shell:
+        if self._shell is None:
+            outputs = self._outputs = await to_thread.run_sync(_folder_in, self._link.tmp)
+            path = PurePosixPath(self._walls.tmp, _OUTPUTS)
+            self._shell = PersistentShell(self._start(own=False), outputs=outputs, outputs_path=path)
+        return self._shell
 
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        await self._link.close()
+        self._files.close()
         with anyio.CancelScope(shield=True):
+            if self._shell is not None:
+                await self._shell.close()
+                os.close(self._outputs)
+            await self._link.close()
             await to_thread.run_sync(shutil.rmtree, self._walls.scratch, True)
 
     def _start(self, *, own: bool) -> Start:
@@ -100,3 +110,12 @@ class WalledBox(CommandBox):
 
     def _require_usable(self, error: Exception) -> None:
         """The warden tells what it cannot start as data; what comes here is about the command."""
+
+
+def _folder_in(tmp: int) -> int:
+    """A folder for the outputs of the shell, the box's own like the one it lies in."""
+    os.mkdir(_OUTPUTS, 0o700, dir_fd=tmp)
+    folder = os.open(_OUTPUTS, FOLDER_FLAGS, dir_fd=tmp)
+    owner = os.fstat(tmp)
+    os.fchown(folder, owner.st_uid, owner.st_gid)
+    return folder

@@ -1,5 +1,8 @@
 """The tools agents use, and how to make one."""
 
+from typing import Literal
+
+from captain.tools.apply_patch import apply_patch
 from captain.tools.base import Effect, FunctionTool, Tool, ToolContext, ToolOutput, said, tool
 from captain.tools.files import edit, read, write
 from captain.tools.git import git
@@ -11,7 +14,15 @@ READING: tuple[Tool, ...] = (read, list_files, search, git)
 """Look, change nothing."""
 
 WORKING: tuple[Tool, ...] = (*READING, edit, write, shell, follow_up)
-"""What a Build agent works with."""
+"""What a Build agent works with, if it edits by replacing text."""
+
+
+def working(edit_dialect: Literal["replace", "patch"]) -> tuple[Tool, ...]:
+    """What a Build agent works with, in the way of editing that its model is trained on."""
+    if edit_dialect == "replace":
+        return WORKING
+    return tuple(apply_patch if each is edit else each for each in WORKING)
+
 
 __all__ = [
     "READING",
@@ -21,6 +32,7 @@ __all__ = [
     "Tool",
     "ToolContext",
     "ToolOutput",
+    "apply_patch",
     "clip",
     "edit",
     "follow_up",
@@ -31,5 +43,6 @@ __all__ = [
     "search",
     "shell",
     "tool",
+    "working",
     "write",
 ]

@@ -34,16 +34,29 @@ _COMMANDS: Final = frozenset(
 
 _OPTIONS: Final = (
     "--output",  # writes a file
-    *("--open-files-in-pager", "--ext-diff"),  # start a program
+    *("--open-files-in-pager", "--ext-diff", "--show-signature"),  # start a program
     *("--no-index", "--contents", "--ignore-revs-file"),  # read any file
 )
+_LONGER_OPTIONS: Final = {"--exclude-from": len("--exclude-f")}  # reads any file; `--exclude` is another option
+_SIGNATURE: Final = re.compile(r"%[-+ ]?G")  # in a format: starts gpg
 _EXACT_OPTIONS: Final = frozenset({"--textconv", "--filters"})  # start a program; `--text` is another option
 _SHORT: Final = {
     "grep": re.compile(r"-[^-eABCm]*[Of]"),  # a program for what was found; patterns from any file
     "blame": re.compile(r"-[^-LMC]*S"),  # revisions from any file
+    "ls-files": re.compile(r"-[^-x]*X"),  # patterns from any file
 }
 _ORDER_FILE: Final = re.compile(r"-O")
 _LEAST_PREFIX: Final = len("--x")
+
+# Settings of the repository that name programs: a command that only looks starts none of them.
+_SETTINGS: Final = ("--no-optional-locks", "--no-pager", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
+_SAFE: Final = {
+    "diff": ("--no-ext-diff", "--no-textconv"),
+    "log": ("--no-ext-diff", "--no-textconv"),
+    "show": ("--no-ext-diff", "--no-textconv"),
+    "blame": ("--no-textconv",),
+    "grep": ("--no-textconv",),
+}
 
 
 @tool(effect="read")
@@ -64,15 +77,19 @@ async def git(
     if command == "diff":
         _refuse_paths_outside(rest)
     limit_s = min(60.0, context.command_timeout_s)
-    result = await context.box.run(["git", "--no-optional-locks", *arguments], timeout_s=limit_s)
+    argv = ["git", *_SETTINGS, command, *_SAFE.get(command, ()), *rest]
+    result = await context.box.run(argv, timeout_s=limit_s)
     return said(describe(result, limit_s))
 
 
 def _reaches_out(command: str, argument: str) -> bool:
     if argument.startswith("--"):
+        if _SIGNATURE.search(argument):
+            return True
         name = argument.partition("=")[0]  # which git lets one abbreviate
         short_for = len(name) >= _LEAST_PREFIX and any(option.startswith(name) for option in _OPTIONS)
-        return short_for or name in _EXACT_OPTIONS
+        longer = any(len(name) >= least and each.startswith(name) for each, least in _LONGER_OPTIONS.items())
+        return short_for or longer or name in _EXACT_OPTIONS
     return bool(_SHORT.get(command, _ORDER_FILE).match(argument))
 
 

@@ -6,18 +6,16 @@ entries that could run code or escape when somebody checks the result out, on an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from captain.core.diff import GITLINK, SYMLINK, Change
+from captain.core.git_names import canonical_parts
 
 FILE_BYTES: Final = 50 * 1024 * 1024
 CHANGES: Final = 50_000
 
 _FILE_MODES: Final = frozenset({"100644", "100755"})
-_IGNORED_BY_HFS: Final = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-_SHORT_NAME: Final = re.compile(r"(git|gitmod|gi[0-9a-f]{4})~\d+")  # as NTFS and FAT give them to .git and .gitmodules
 
 
 def problems(changes: Sequence[Change], sizes: Mapping[str, int]) -> tuple[str, ...]:
@@ -30,7 +28,7 @@ def problems(changes: Sequence[Change], sizes: Mapping[str, int]) -> tuple[str, 
 
 def _of_change(change: Change, sizes: Mapping[str, int]) -> Iterable[str]:
     name = _shown(change.path)
-    parts = [_canonical(part) for part in re.split(r"[/\\]", change.path)]
+    parts = canonical_parts(change.path)
     if ".gitmodules" in parts:
         yield f"{name} is changed; submodules are not an agent's to change."
     if GITLINK in (change.old_mode, change.new_mode):
@@ -55,14 +53,6 @@ def _of_content(name: str, change: Change, sizes: Mapping[str, int]) -> Iterable
         yield f"{name} has no content that can be read."
     elif size > FILE_BYTES:
         yield f"{name} has {size} bytes; files of more than {FILE_BYTES} are not taken."
-
-
-def _canonical(part: str) -> str:
-    """`.git` or `.gitmodules` for every name that some file system takes for it."""
-    name = _IGNORED_BY_HFS.sub("", part).casefold().partition(":")[0].rstrip(" .")
-    if _SHORT_NAME.fullmatch(name):
-        return ".git" if name.startswith("git~") else ".gitmodules"
-    return name
 
 
 def _shown(path: str) -> str:

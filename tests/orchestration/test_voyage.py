@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -12,7 +13,7 @@ from captain.core import events as ev
 from captain.core.errors import ModelTimeoutError
 from captain.core.findings import Proposal, Review
 from captain.core.messages import ToolCall
-from captain.models import ScriptedModel, ScriptedReply, call
+from captain.models import Profile, ScriptedModel, ScriptedReply, call
 from captain.testing import git
 from captain.workspace import Workspace
 from tests.voyages import (
@@ -80,6 +81,25 @@ async def test_the_build_is_told_its_brief_and_the_projects_notes_and_nothing_of
     assert "> Be brief." in told
     assert "import calc; assert calc.add(2, 2) == 4" in told
     assert "Mend it" not in told
+
+
+async def test_a_build_whose_model_is_trained_on_patches_works_with_patches(repo: Path, state: Path) -> None:
+    hunk = [
+        "*** Begin Patch",
+        "*** Update File: calc.py",
+        "@@ def add(a, b):",
+        "-    return a - b",
+        "+    return a + b",
+    ]
+    team = fix_crew()
+    build = ScriptedModel(
+        [call("apply_patch", patch="\n".join([*hunk, "*** End Patch"])), call("shell", command="cd /"), "Done."],
+        id="build-model",
+        profile=Profile(family="patches", edit_dialect="patch"),
+    )
+    outcome, _ = await sail(repo, state, replace(team, build=build))
+    assert git(repo, "show", f"{outcome.branch}:calc.py") + "\n" == CALC_FIXED
+    assert [tool.name for tool in build.requests[0].tools if tool.name in {"edit", "apply_patch"}] == ["apply_patch"]
 
 
 async def test_a_reviewer_never_sees_the_builders_transcript(repo: Path, state: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from captain.agent import Agent, Crewmate
 from captain.core.errors import ToolError
+from captain.core.messages import Media, Text, ToolResult
+from captain.models import Profile, ScriptedModel, call
+from captain.models.base import IMAGE_TYPES
 from captain.sandbox.local import LocalBox
 from captain.tools import ToolContext, edit, read, write
 from tests.tools.conftest import Use
@@ -62,6 +67,115 @@ async def test_a_binary_file_is_neither_shown_nor_edited(root: Path, use: Use) -
     with pytest.raises(ToolError, match="binary"):
         await use(edit, path="a.bin", old="P", new="Q")
     assert (root / "a.bin").read_bytes() == b"PK\0\x01"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"%PDF-1.7\0", ", PDF document"),
+        (b"PK\x03\x04\0", ", ZIP archive or office document"),
+        (b"\x7fELF\0", ", ELF program or library"),
+        (b"SQLite format 3\0", ", SQLite database"),
+        (b"\xff\xfe\0\0x\0\0\0", ", UTF-32 text"),
+        (b"what\0ever", ""),
+    ],
+)
+async def test_a_binary_file_is_described_in_a_few_words(root: Path, use: Use, data: bytes, kind: str) -> None:
+    (root / "a.bin").write_bytes(data)
+    with pytest.raises(ToolError) as caught:
+        await use(read, path="a.bin")
+    assert str(caught.value).startswith(f"a.bin is a binary file ({len(data)} bytes{kind}); ")
+
+
+IMAGES = [
+    ("image/png", b"\x89PNG\r\n\x1a\n\0rest"),
+    ("image/jpeg", b"\xff\xd8\xff\xe0\0rest"),
+    ("image/gif", b"GIF89a\0rest"),
+    ("image/webp", b"RIFF\x10\0\0\0WEBPVP8 "),
+]
+
+
+@pytest.mark.parametrize(("media_type", "data"), IMAGES)
+async def test_an_image_is_shown_to_a_model_that_reads_it(
+    root: Path, context: ToolContext, media_type: str, data: bytes
+) -> None:
+    (root / "image").write_bytes(data)
+    seeing = replace(context, image_types=IMAGE_TYPES)
+    said, image = (await read.call({"path": "image"}, seeing)).content
+    assert isinstance(said, Text)
+    assert image == Media(media_type=media_type, data=data)
+    others = replace(context, image_types=tuple(each for each in IMAGE_TYPES if each != media_type))
+    for blind in (context, others):
+        (only,) = (await read.call({"path": "image"}, blind)).content
+        assert isinstance(only, Text)
+        assert "the model at work is not known to read such images" in only.text
+
+
+async def test_an_image_that_is_too_large_for_the_model_is_not_sent(root: Path, context: ToolContext) -> None:
+    (root / "image").write_bytes(IMAGES[0][1] + bytes(100))
+    small = replace(context, image_types=IMAGE_TYPES, image_bytes=50)
+    (said,) = (await read.call({"path": "image"}, small)).content
+    assert isinstance(said, Text)
+    assert "images may have 50 bytes at most" in said.text
+
+
+async def test_what_a_model_reads_is_told_by_its_profile(root: Path) -> None:
+    """From the profile through the agent to the tool, and back into the conversation."""
+    (root / "image.png").write_bytes(IMAGES[0][1])
+    for images in (True, False):
+        model = ScriptedModel([call("read", path="image.png"), "Seen."], profile=Profile(family="f", images=images))
+        box = LocalBox(root, {})
+        result = await Agent(mate=Crewmate(model=model), instructions="Look.", tools=(read,)).run("Go.", box=box)
+        await box.close()
+        results = [part for part in result.messages[2].parts if isinstance(part, ToolResult)]
+        assert any(isinstance(part, Media) for part in results[0].content) == images
+
+
+async def test_a_part_of_a_file_of_any_size_is_shown(root: Path, use: Use) -> None:
+    lines = 1_000_000
+    with (root / "huge.txt").open("w") as file:
+        file.writelines(f"line {number}\r\n" for number in range(1, lines + 1))
+        file.write("last")
+    size = (root / "huge.txt").stat().st_size
+    shown = await use(read, path="huge.txt", offset=900_000, limit=2)
+    assert shown == f"900000\tline 900000\n900001\tline 900001\n(of {size} bytes; read on with offset=900002)"
+    assert (await use(read, path="huge.txt", limit=1)).startswith("     1\tline 1\n(of ")
+    assert (await use(read, path="huge.txt", offset=lines + 1)).startswith("1000001\tlast\n")
+    assert await use(read, path="huge.txt", offset=lines + 2) == (
+        "huge.txt has 1000001 lines; there is nothing from line 1000002 on."
+    )
+
+
+async def test_a_line_longer_than_memory_would_like_is_cut(root: Path, use: Use) -> None:
+    with (root / "huge.txt").open("wb") as file:
+        file.write(b"first\n" + b"x" * 9_000_000 + b"\nlast\n")
+    first, second, third, _ = (await use(read, path="huge.txt")).split("\n")
+    assert (first, third) == ("     1\tfirst", "     3\tlast")
+    assert second.endswith("x … (a line of 9000000 bytes)")
+    assert len(second) < 2100
+
+
+async def test_a_sparse_file_of_100_gigabytes_is_answered(root: Path, use: Use) -> None:
+    with (root / "sparse").open("wb") as file:
+        file.truncate(100 * 1024**3)
+    with pytest.raises(ToolError, match=r"sparse is a binary file \(107374182400 bytes\)"):
+        await use(read, path="sparse")
+
+
+async def test_bytes_that_are_no_character_are_shown_so_that_they_can_be_sent(root: Path, use: Use) -> None:
+    (root / "a.txt").write_bytes(b"caf\xe9 \xc3\xa9\n")
+    assert await use(read, path="a.txt") == "     1\tcaf� é"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8-sig"])
+async def test_files_with_a_mark_are_shown_as_text_and_keep_it(root: Path, use: Use, encoding: str) -> None:
+    mark = "" if encoding == "utf-8-sig" else "\ufeff"
+    (root / "a.txt").write_bytes(f"{mark}one ü\r\ntwo\r\n".encode(encoding))
+    assert await use(read, path="a.txt") == "     1\tone ü\n     2\ttwo"
+    await use(edit, path="a.txt", old="one ü\ntwo", new="1 😀\n2")
+    assert (root / "a.txt").read_bytes() == f"{mark}1 😀\r\n2\r\n".encode(encoding)
+    with pytest.raises(ToolError, match="no character"):
+        await use(edit, path="a.txt", old="2", new="half \ud83d")
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/hostname", "a/../../secret", ".git/config", "", "no\0such"])
@@ -129,6 +243,38 @@ async def test_a_mismatch_shows_the_text_that_looks_most_like_it(root: Path, use
 
 
 @pytest.mark.parametrize(
+    ("old", "says"),
+    [
+        ("def add(a, b):\n  return a - b", "line 4 begins with 4 spaces, in `old` with 2 spaces"),
+        ("def add(a, b):\n\treturn a - b", "line 4 begins with 4 spaces, in `old` with 1 tab"),
+        ("def add(a, b):  \n", "line 3 ends with no white space, in `old` with 2 spaces"),
+        ("def add( a, b ):", "line 3 has other white space between its words"),
+        ("def add(a, b):\n    return a + b", "The nearest text is at line 3:\ndef add(a, b):\n    return a - b"),
+        ("def sub(a, b):\n    return 1", "Also like it: line 11. The nearest text is at line 6:"),
+    ],
+)
+async def test_a_mismatch_names_what_is_different_and_where(root: Path, use: Use, old: str, says: str) -> None:
+    before = "import os\n\ndef add(a, b):\n    return a - b\n\ndef sub(a, b):\n    x = 1\n    return 2\n\n\n"
+    (root / "a.py").write_text(before + "def sub(a, b):\n    y = 1\n")
+    with pytest.raises(ToolError) as caught:
+        await use(edit, path="a.py", old=old, new="x")
+    assert says in str(caught.value)
+
+
+async def test_an_edit_that_was_made_before_is_recognised(root: Path, use: Use) -> None:
+    (root / "a.py").write_text("import os\n\nvalue = compute(1)\n")
+    await use(edit, path="a.py", old="value = compute(1)", new="value = calculate(1)")
+    with pytest.raises(ToolError, match="`new` is there already, at line 3: was this edit made before"):
+        await use(edit, path="a.py", old="value = compute(1)", new="value = calculate(1)")
+
+
+async def test_the_nearest_text_in_a_long_file_is_found(root: Path, use: Use) -> None:
+    (root / "a.py").write_text("".join(f"    value_{number} = {number}\n" for number in range(100_000)))
+    with pytest.raises(ToolError, match="The nearest text is at line 90001:"):
+        await use(edit, path="a.py", old="  value_90000 = 90000\n  value_90001 = 90001", new="x")
+
+
+@pytest.mark.parametrize(
     ("before", "old", "new", "after"),
     [
         (b"one\r\ntwo\r\n", "one\ntwo", "1\n2\n3", b"1\r\n2\r\n3\r\n"),
@@ -169,6 +315,29 @@ async def test_bytes_around_an_edit_stay_whatever_they_are(before: bytes, after:
         await edit.call({"path": "a.txt", "old": "<here>", "new": "mark"}, ToolContext(maybe_box=box))
         await box.close()
         assert path.read_bytes() == before + b"mark" + after
+
+
+TEXT = st.text(st.characters(exclude_categories=()), max_size=20).map(lambda text: text.replace("<", " "))
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=TEXT, after=TEXT, little=st.booleans())
+async def test_in_utf_16_too_bytes_around_an_edit_stay_whatever_they_are(before: str, after: str, little: bool) -> None:
+    encoding = "utf-16-le" if little else "utf-16-be"
+
+    def encoded(text: str) -> bytes:
+        return f"\ufeff{before}{text}{after}".encode(encoding, "surrogatepass")
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.txt"
+        path.write_bytes(encoded("<here>"))
+        box = LocalBox(Path(folder), {})
+        if encoded("").startswith(b"\xff\xfe\0\0"):  # which is the mark of UTF-32
+            before = ""
+            path.write_bytes(encoded("<here>"))
+        await edit.call({"path": "a.txt", "old": "<here>", "new": "😀"}, ToolContext(maybe_box=box))
+        await box.close()
+        assert path.read_bytes() == encoded("😀")
 
 
 LINES = st.lists(st.text(st.sampled_from("ab \t"), min_size=1, max_size=3), min_size=1, max_size=4)

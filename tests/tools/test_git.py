@@ -29,6 +29,9 @@ from tests.tools.conftest import Use
         (["grep", "-niF", "read"], "README.md:1"),
         (["log", "-S/slash", "--format=%s"], "no output"),
         (["ls-files", "--others"], "no output"),
+        (["ls-files", "--others", "--exclude=X*"], "no output"),
+        (["ls-files", "-oxX"], "no output"),
+        (["log", "--format=%h 100%", "-1"], "exit code 0"),
         (["ls-tree", "HEAD"], "README.md"),
         (["rev-parse", "--abbrev-ref", "HEAD"], "main"),
         (["shortlog", "-s", "HEAD"], "Test"),
@@ -95,6 +98,11 @@ PROGRAM = "touch made; true"
         ["show", "--textconv"],
         ["cat-file", "--textconv", "HEAD:README.md"],
         ["cat-file", "--filters", "HEAD:README.md"],
+        ["log", "--show-signature"],
+        ["log", "--show-sig"],
+        ["log", "--format=%h %G?"],
+        ["log", "--pretty=format:%GG"],
+        ["log", "--pretty=%+GK"],
         # read outside the repository
         ["diff", "--no-index", "README.md", "{outside}"],
         ["diff", "{outside}", "README.md"],
@@ -115,6 +123,10 @@ PROGRAM = "touch made; true"
         ["blame", "-S", "{outside}", "README.md"],
         ["blame", "-wS", "{outside}", "README.md"],
         ["diff", "-O{outside}"],
+        ["ls-files", "--exclude-from={outside}", "--others"],
+        ["ls-files", "--exclude-fr", "{outside}", "--others", "--ignored"],
+        ["ls-files", "-X{outside}", "-oi"],
+        ["ls-files", "-oiX", "{outside}"],
     ],
 )
 async def test_an_option_that_writes_starts_or_reads_elsewhere_is_refused(
@@ -133,6 +145,45 @@ async def test_a_pager_of_the_user_is_not_started(root: Path, use: Use) -> None:
     run_git(root, "config", "core.pager", "touch made")
     await use(git, arguments=["log"])
     assert not (root / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["diff"],
+        ["diff", "HEAD"],
+        ["log", "-p", "-1"],
+        ["log", "-1"],
+        ["show", "HEAD"],
+        ["blame", "README.md"],
+        ["grep", "Read"],
+        ["describe", "--always", "--dirty"],
+        ["shortlog", "HEAD"],
+    ],
+)
+async def test_a_program_that_the_repositorys_settings_name_is_not_started(
+    root: Path, use: Use, arguments: list[str]
+) -> None:
+    program = root.parent / "program"
+    program.write_text(f"#!/bin/sh\ntouch {root.parent}/made\ncat\n")
+    program.chmod(0o755)
+    for setting in (
+        "core.fsmonitor",
+        "core.pager",
+        "diff.external",
+        "diff.d.textconv",
+        "diff.d.command",
+        "gpg.program",
+    ):
+        run_git(root, "config", setting, str(program))
+    for setting in ("log.showSignature", "diff.d.binary"):
+        run_git(root, "config", setting, "true")
+    (root / ".git" / "info" / "attributes").write_text("* diff=d\n")
+    with (root / "README.md").open("a") as file:
+        file.write("more\n")
+    assert "exit code 0" in await use(git, arguments=arguments)
+    assert not (root.parent / "made").exists()
 
 
 async def test_looking_does_not_touch_the_index(root: Path, use: Use) -> None:

@@ -15,15 +15,26 @@ from tests.waiting import line_in, runs, until
 
 
 async def test_a_command_that_fails_is_an_answer(use: Use) -> None:
-    assert await use(shell, command="echo out; echo err >&2; exit 3") == "(exit code 3)\nout\nerr\n"
+    assert await use(shell, command="echo out; echo err >&2; (exit 3)") == "(exit code 3)\nout\nerr\n"
     assert await use(shell, command="true") == "(exit code 0, no output)"
     assert (await use(shell, command="no-such-program")).startswith("(exit code 127)\n")
-    assert (await use(shell, command="kill -9 $$")).startswith("(exit code -9")
+    assert (await use(shell, command="sh -c 'kill -9 $$'")).startswith("(exit code 137")
 
 
-async def test_commands_run_at_the_root_of_the_repository_each_in_its_own_shell(root: Path, use: Use) -> None:
-    assert await use(shell, command="pwd; cd /; X=1") == f"(exit code 0)\n{root}\n"
-    assert await use(shell, command="echo $X; pwd") == f"(exit code 0)\n\n{root}\n"
+async def test_the_shell_starts_at_the_root_of_the_repository_and_stays(root: Path, use: Use) -> None:
+    assert await use(shell, command="pwd; mkdir sub; cd sub; X=1") == f"(exit code 0; now in {root}/sub)\n{root}\n"
+    assert await use(shell, command="echo $X; cd ..") == "(exit code 0)\n1\n"
+
+
+async def test_a_command_that_ends_the_shell_says_so(use: Use) -> None:
+    said = await use(shell, command="X=1; echo before; exit 3")
+    assert said.startswith("(The command ended the shell with exit code 3. The next command starts a new one, ")
+    assert said.endswith(")\nbefore\n")
+    assert await use(shell, command='echo "<$X>"') == "(exit code 0)\n<>\n"
+
+
+async def test_a_command_that_reads_gets_the_end_at_once(use: Use) -> None:
+    assert await use(shell, command="cat; read x || echo nothing") == "(exit code 0)\nnothing\n"
 
 
 async def test_an_empty_command_is_refused(use: Use) -> None:
@@ -34,7 +45,8 @@ async def test_an_empty_command_is_refused(use: Use) -> None:
 async def test_a_command_past_its_time_is_stopped_with_all_it_started(root: Path, use: Use, tmp_path: Path) -> None:
     told = tmp_path / "pid"
     said = await use(shell, command=f"sleep 1000 & echo $! > {told}; echo started; wait", timeout_s=1)
-    assert said == "(stopped after 1 s, with everything it had started)\nstarted\n"
+    assert said.startswith("(The command was not done after 1 s, and the shell was stopped with all it had started. ")
+    assert said.endswith(")\nstarted\n")
     child = int(await line_in(told))
     await until(lambda: not runs(child))
 
@@ -45,16 +57,19 @@ async def test_a_time_limit_is_no_longer_than_the_run_allows(root: Path) -> None
         await shell.call({"command": "sleep 1000", "timeout_s": 900}, ToolContext(maybe_box=box, command_timeout_s=1.0))
     )
     await box.close()
-    assert said.startswith("(stopped after 1 s")
+    assert said.startswith("(The command was not done after 1 s")
 
 
-async def test_huge_output_is_cut_in_the_middle_and_says_so(use: Use) -> None:
+async def test_huge_output_is_cut_in_the_middle_and_says_where_the_whole_is(use: Use) -> None:
     said = await use(shell, command="echo first; yes x | head -c 3000000; echo last")
     assert len(said) < OUTPUT_LIMIT_CHARS + 300
-    assert "bytes of output left out" in said.partition("\n")[0]
-    assert said.partition("\n")[2].startswith("first\nx\n")
-    assert "characters left out" in said
-    assert said.endswith("x\nlast\n")
+    head, _, body = said.partition("\n")
+    assert "bytes of output left out; all of it is in /" in head
+    assert body.startswith("first\nx\n")
+    assert "bytes omitted" in body
+    assert body.endswith("x\nlast\n")
+    spill = head.partition(" is in ")[2].partition(",")[0]
+    assert await use(shell, command=f"wc -c < {spill}") == "(exit code 0)\n3000011\n"
 
 
 async def test_output_that_is_no_text_can_be_told(use: Use) -> None:

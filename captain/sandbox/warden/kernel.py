@@ -114,14 +114,14 @@ def filter_calls(program: bytes) -> None:
     """Installs a seccomp filter for this process and all it starts."""
 
     class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]  # noqa: RUF012
+        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
     prctl(_SET_SECCOMP, _FILTER, ctypes.byref(Program(len(program) // 8, program)))
 
 
 def landlock_version() -> int:
     """0 where the kernel has no Landlock, or it is off."""
-    return max(0, _libc.syscall(444, None, ctypes.c_size_t(0), 1))
+    return max(0, int(_libc.syscall(444, None, ctypes.c_size_t(0), 1)))
 
 
 def landlock_ruleset(files: int, network: int, scoped: int) -> int:
@@ -137,7 +137,7 @@ def landlock_allow(ruleset: int, access: int, folder: int) -> None:
 
     class Rule(ctypes.Structure):
         _pack_ = 1
-        _fields_ = [("access", ctypes.c_uint64), ("parent", ctypes.c_int32)]  # noqa: RUF012
+        _fields_ = [("access", ctypes.c_uint64), ("parent", ctypes.c_int32)]
 
     _call("syscall", 445, ruleset, 1, ctypes.byref(Rule(access, folder)), 0)
 

@@ -22,7 +22,7 @@ _MOST_DESCRIPTORS = 8
 class Command:
     """A started command: its process, where its end is reported, and what keeps its supervisor waiting."""
 
-    def __init__(self, pid: int, report: int, leash: int | None) -> None:
+    def __init__(self, pid: int, leash: int | None, report: int) -> None:
         self.pid = pid
         self.handle = os.pidfd_open(pid)
         self.exceeded = ""
@@ -66,7 +66,7 @@ def serve(descriptor: int) -> None:
 
 
 class Loop:
-    def __init__(self, control: _socket.socket, plan: dict) -> None:  # type: ignore[type-arg]
+    def __init__(self, control: _socket.socket, plan: dict) -> None:
         self._control = control
         self._plan = plan
         self._commands: dict[int, Command] = {}
@@ -89,7 +89,7 @@ class Loop:
             if self._commands and self._watch.due_s() <= 0:
                 self._enforce()
 
-    def _obey(self, order: dict, descriptors: list[int]) -> None:  # type: ignore[type-arg]
+    def _obey(self, order: dict, descriptors: list[int]) -> None:
         if "kill" in order:
             for command in self._commands.values():
                 if order["kill"] == command.pid:
@@ -97,7 +97,7 @@ class Loop:
             return
         report, *given = descriptors
         try:
-            command = tree.start(self._plan, order, given, report, Command)
+            command = Command(*tree.start(self._plan, order, given), report)
         except OSError as error:
             _tell(report, b"E" + str(error).encode())
             os.close(report)
@@ -127,7 +127,7 @@ class Loop:
             self._reap(next(iter(self._commands)))
 
 
-def receive(control: _socket.socket) -> tuple[dict, list[int]] | None:  # type: ignore[type-arg]
+def receive(control: _socket.socket) -> tuple[dict, list[int]] | None:
     """None when the other side has closed."""
     space = _socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize)
     head, ancillary, _, _ = control.recvmsg(_LENGTH_BYTES, space, _socket.MSG_CMSG_CLOEXEC | _socket.MSG_WAITALL)
@@ -148,7 +148,7 @@ def receive(control: _socket.socket) -> tuple[dict, list[int]] | None:  # type: 
     return marshal.loads(body), list(descriptors)  # noqa: S302 - from the host, which is this very program
 
 
-def send(control: _socket.socket, value: object, descriptors: list[int]) -> None:
+def send(control: _socket.socket, value: dict, descriptors: list[int]) -> None:
     body = marshal.dumps(value)
     rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())] if descriptors else []
     control.sendmsg([len(body).to_bytes(_LENGTH_BYTES, "little")], rights)

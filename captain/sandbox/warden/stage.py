@@ -18,7 +18,7 @@ STAGE = "/sys"
 """Where the mounts are gathered: a folder that is there on every Linux and that no box shows."""
 
 
-def build(plan: dict) -> list[int]:  # type: ignore[type-arg]
+def build(plan: dict) -> list[int]:
     """The descriptors the host gets: the root of the copy, the temporary folder, the listening socket if wanted."""
     if plan["namespaces"]:
         _enter_namespaces(plan)
@@ -36,7 +36,7 @@ def build(plan: dict) -> list[int]:  # type: ignore[type-arg]
     return shared
 
 
-def _enter_namespaces(plan: dict) -> None:  # type: ignore[type-arg]
+def _enter_namespaces(plan: dict) -> None:
     flags = kernel.NEWNS | kernel.NEWNET
     user, group = os.geteuid(), os.getegid()
     if user:
@@ -67,18 +67,18 @@ def _raise_loopback() -> None:
         probe.close()
 
 
-def _gather(plan: dict) -> None:  # type: ignore[type-arg]
+def _gather(plan: dict) -> None:
     root, layers = plan["root"], plan["layers"]
-    if plan["landlock"]:
-        _hold_still(root)
     if layers:
         base, upper, work = (_escaped(layers[name]) for name in ("base", "upper", "work"))
         options = f"lowerdir={base},upperdir={upper},workdir={work}" + (",userxattr" if os.geteuid() else "")
         kernel.mount("captain", root, "overlay", kernel.NOSUID_NODEV, options)
+    if plan["landlock"]:
+        _hold_still(root)
     kernel.mount("captain", plan["tmp"], "tmpfs", kernel.NOSUID_NODEV, f"size={plan['tmp_bytes']},mode=0700")
     if plan["landlock"]:
         size = f"size={plan['tmp_bytes']},mode=1777"
-        kernel.mount("captain", "/dev/shm", "tmpfs", kernel.NOSUID_NODEV, size)  # noqa: S108 - over the host's
+        kernel.mount("captain", "/dev/shm", "tmpfs", kernel.NOSUID_NODEV, size)
         return
     kernel.mount("captain", STAGE, "tmpfs", kernel.NOSUID_NODEV, "mode=0755")
     if plan["user"]:
@@ -87,7 +87,7 @@ def _gather(plan: dict) -> None:  # type: ignore[type-arg]
     for source, name in plan["staged"]:
         _lend(source, f"{STAGE}/{name}")
     for name, content in plan["files"]:
-        with open(f"{STAGE}/{name}", "wb") as file:  # noqa: PTH123 - pathlib costs more to import than all of this
+        with open(f"{STAGE}/{name}", "wb") as file:
             file.write(content)
 
 
@@ -101,7 +101,7 @@ def _hold_still(root: str) -> None:
         os.close(tree)
 
 
-def _lend_root(plan: dict, root: str) -> None:  # type: ignore[type-arg]
+def _lend_root(plan: dict, root: str) -> None:
     """A copy made for the box's user is its own already; of any other folder, what root owns is shown as that user's.
 
     Where the file system cannot do that, commands stay root to the kernel, without any of root's rights.
@@ -177,7 +177,7 @@ def _listener(port: int) -> int:
     return listener.detach()
 
 
-def _ruleset(wanted: dict, rules: list[tuple[int, str]]) -> int:  # type: ignore[type-arg]
+def _ruleset(wanted: dict, rules: list[tuple[int, str]]) -> int:
     ruleset = kernel.landlock_ruleset(wanted["files"], 0, wanted["scoped"])
     for access, path in rules:
         try:

@@ -1,8 +1,8 @@
-"""Starts one command, with a supervisor where no namespace holds its tree together, and knows who descends from whom."""
+"""Starts one command, with a supervisor where no namespace holds its tree together; knows who descends from whom."""
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # its public face costs more to import
 import fcntl
 import os
 import resource
@@ -18,23 +18,26 @@ _OPTIONS_AT = 41
 _FIRST_FREE = 64
 
 
-def start(plan, order, given, report, make):  # type: ignore[no-untyped-def]
-    """The command as `make(pid, report, leash)`. Raises `OSError`."""
+Plan = dict  # of names to values that can be marshalled; `typing` costs more to import than all of this
+
+
+def start(plan: Plan, order: Plan, given: list[int]) -> tuple[int, int | None]:
+    """The process, and for one with a supervisor the leash to let go. Raises `OSError`."""
     if not plan["landlock"]:
         pid = os.fork()
         if pid == 0:
             _become(plan, order, given)
-        return make(pid, report, None)
+        return pid, None
     inside, leash = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(leash)
         _supervise(plan, order, given, inside)
     os.close(inside)
-    return make(pid, report, leash)
+    return pid, leash
 
 
-def _become(plan, order, given):  # type: ignore[no-untyped-def]
+def _become(plan: Plan, order: Plan, given: list[int]) -> None:
     """Turns this forked process into the command; never returns."""
     try:
         os.setsid()
@@ -54,10 +57,10 @@ def _become(plan, order, given):  # type: ignore[no-untyped-def]
             kernel.landlock_enter(_RULESET_AT)
             os.close(_RULESET_AT)
             kernel.filter_calls(plan["filter"])
-        os.execvpe(order["argv"][0], order["argv"], order["env"])
+        os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606 - the very point
     except FileNotFoundError:
         _complain(f"{order['argv'][0]}: command not found\n", 127)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not go on as a second warden
+    except BaseException as error:
         _complain(f"{order['argv'][0]}: {getattr(error, 'strerror', None) or error}\n", 126)
 
 
@@ -68,7 +71,7 @@ def _complain(text: str, code: int) -> None:
         os._exit(code)
 
 
-def _number(plan, order, given):  # type: ignore[no-untyped-def]
+def _number(plan: Plan, order: Plan, given: list[int]) -> None:
     """Gives every descriptor the number it is to have and closes all others."""
     wanted = dict(zip(order["numbers"], given, strict=True))
     if plan["landlock"]:
@@ -76,11 +79,13 @@ def _number(plan, order, given):  # type: ignore[no-untyped-def]
     else:
         wanted[_FILTER_AT] = _filled(plan["filter"])
         wanted[_OPTIONS_AT] = _filled(plan["options"][order["own"]])
-    moved = {number: fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE) for number, given in wanted.items()}
-    for number, given in moved.items():
-        os.dup2(given, number, inheritable=True)
+    moved = {
+        number: fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE) for number, descriptor in wanted.items()
+    }
+    for number, descriptor in moved.items():
+        os.dup2(descriptor, number, inheritable=True)
     taken = sorted(moved)
-    for before, after in zip(taken, taken[1:], strict=False):
+    for before, after in zip(taken, taken[1:], strict=False):  # noqa: RUF007 - nothing is imported for it
         if after - before > 1:  # of an empty range Python makes one without an end
             os.closerange(before + 1, after)
     os.closerange(taken[-1] + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -104,7 +109,7 @@ def _leave_root(user: int, group: int) -> None:
     stage.map_self(user, group)
 
 
-def _supervise(plan, order, given, leash):  # type: ignore[no-untyped-def]
+def _supervise(plan: Plan, order: Plan, given: list[int], leash: int) -> None:
     """Ends everything the command started when it ends, or when the leash is let go. Never returns."""
     try:
         kernel.adopt_orphans()
@@ -192,7 +197,7 @@ def _children(pid: int) -> list[int]:
     found: list[int] = []
     for thread in threads:
         try:
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - as in watch
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 found += map(int, file.read().split())
         except FileNotFoundError:
             if os.path.exists(f"/proc/{pid}/task/{thread}"):
@@ -207,7 +212,7 @@ def _children_of_all() -> dict[int, list[int]]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - as in watch
+                with open(f"/proc/{name}/stat", "rb") as file:
                     parent = int(file.read().rpartition(b")")[2].split()[1])
             except OSError:
                 continue

@@ -15,7 +15,7 @@ _DEEPEST = 200
 
 
 class Watch:
-    def __init__(self, plan: dict) -> None:  # type: ignore[type-arg]
+    def __init__(self, plan: dict) -> None:
         self._folder = plan["watched"]
         self._disk_bytes = plan["disk_bytes"]
         self._memory_bytes = plan["memory_bytes"]
@@ -82,7 +82,7 @@ def _used_below(folder: int, depth: int) -> int:
 
 def _private_bytes(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - pathlib costs more to import than all of this
+        with open(f"/proc/{pid}/statm", "rb") as file:
             _, resident, shared, *_ = file.read().split()
     except OSError:
         return 0
