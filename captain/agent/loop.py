@@ -113,7 +113,7 @@ class _Work:
 
     async def go(self, brief: str, context: ToolContext) -> AgentResult:
         agent, window = self.agent, self.window
-        window.add(user(brief))
+        window.add(user(agent.mate.masker.mask(brief)))
         watch, nudges = StuckWatch(), 0
         reply: Reply | None = None
         for self.turn in range(1, agent.limits.turns + 1):

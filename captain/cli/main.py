@@ -165,11 +165,14 @@ def report(
 ) -> None:
     """Print the report of a run, made anew from its record."""
     from captain.cli.history import print_report
+    from captain.core.masking import Masker
     from captain.reports import RunView
     from captain.runs import default_state_dir, find_run
+    from captain.sandbox import secret_variables
 
     stored = find_run(state_dir or default_state_dir(), run)
-    print_report(RunView.of(stored.events()), as_json=form == "json")
+    masker = Masker(named=secret_variables())  # the record may be older than what is a secret now
+    print_report(RunView.of(map(masker.value, stored.events())), as_json=form == "json")
 
 
 def _finish(carry: Callable[[], Awaitable[Outcome | None]], screen: Screen) -> int:

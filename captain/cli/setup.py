@@ -56,7 +56,9 @@ async def recorded(crew: Crew, folder: Path | None) -> AsyncIterator[Crew]:
     if folder is None:
         yield crew
         return
-    from captain.models import Outfitter, Recording
+    from captain.core.masking import Masker
+    from captain.models import Outfitter, Recording, secrets_of
+    from captain.sandbox import secret_variables
 
     async with AsyncExitStack() as stack:
         outfitter = Outfitter()
@@ -64,7 +66,11 @@ async def recorded(crew: Crew, folder: Path | None) -> AsyncIterator[Crew]:
         made: dict[str, Model] = {}
 
         def kept(name: str) -> Model:
-            return made.setdefault(name, Recording(outfitter.model(name), folder))
+            if name not in made:
+                model = outfitter.model(name)
+                masker = Masker(secrets_of(model), named=secret_variables())
+                made[name] = Recording(model, folder, masker=masker)
+            return made[name]
 
         yield replace(
             crew,

@@ -11,11 +11,12 @@ from captain.core import ids
 from captain.core.clock import Clock
 from captain.core.errors import UsageError
 from captain.core.events import Kept, Noticed, RunOpened
+from captain.core.masking import Masker
 from captain.core.usage import Budget
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.memory import ProjectMemory
 from captain.runs import Journal, Ledger, Project, SqliteStore
-from captain.sandbox import Sandbox
+from captain.sandbox import Sandbox, secret_variables
 from captain.workspace import Repository, Salvaged, Workspaces, reclaim
 
 
@@ -67,7 +68,8 @@ async def _open(
         base = await repository.snapshot_work_tree(f"Uncommitted changes at the start of run {run}")
     files = await repository.files(base)
     memory = await ProjectMemory.read(repository, base, files)
-    journal = await Journal.open(store, setting.clock)
+    masker = Masker([*setting.team.secrets(), *options.secrets], named=secret_variables())
+    journal = await Journal.open(store, setting.clock, masker)
     voyage = Voyage(
         run=run,
         request=request,

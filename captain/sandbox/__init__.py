@@ -2,6 +2,7 @@
 
 from captain.core.policy import Guarantee, Limits, Network, Policy
 from captain.sandbox.box import OUTPUT_LIMIT_BYTES, Box, ExecResult, Shell, ShellResult
+from captain.sandbox.environment import secret_variables
 from captain.sandbox.sandbox import Sandbox
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "Sandbox",
     "Shell",
     "ShellResult",
+    "secret_variables",
 ]
