@@ -14,8 +14,10 @@ from captain.core.clock import Clock
 from captain.core.errors import UsageError
 from captain.core.events import Event, FollowUpNoted, Role
 from captain.core.masking import Masker
+from captain.core.policy import Policy
 from captain.core.tasks import Check, CheckResult, FollowUp
 from captain.core.usage import Usage
+from captain.guards import Approver, Hook, PermissionDesk, Rule
 from captain.models import Model, cost_usd, secrets_of
 from captain.orchestration.memory import ProjectMemory
 from captain.review import Reviewer
@@ -33,6 +35,8 @@ _OUTPUT_LIMIT_CHARS = 6_000
 class Options:
     """How a run goes about its work. Times are seconds; `extra_tools` are given to every Build agent.
 
+    `policy` is what boxes and tools are granted, `rules` and `hooks` decide about what crosses that, and the
+    `approver` is asked about the rest; without one it is denied.
     `secrets` are values to be masked besides the models' keys and the secrets of the host's environment.
     """
 
@@ -42,6 +46,10 @@ class Options:
     command_timeout_s: float = 600.0
     include_dirty: bool = False
     extra_tools: tuple[Tool, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    rules: tuple[Rule, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    approver: Approver | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +114,7 @@ class Voyage:
     memory: ProjectMemory
     options: Options
     files: tuple[str, ...]
+    desk: PermissionDesk
 
     async def tell(self, event: Event) -> None:
         await self.journal.record(event)

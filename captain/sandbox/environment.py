@@ -44,14 +44,14 @@ _PLACE: Final = re.compile(r"(?:[/~.]|[A-Za-z]:\\|[a-z][a-z0-9+.-]*://[^@]*$)")
 _HOLDS_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]+@", re.IGNORECASE)
 
 
-def secret_variables() -> dict[str, str]:
-    """The host's variables that are secrets by their name, or that hold a URL with a password in it.
+def secret_variables(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Those of the host's variables, or of others, that are secrets by name or hold a URL with a password in it.
 
     Paths, such as that of an agent's socket, and plain URLs are none. For masking; nothing else may use it.
     """
     return {
         name: value
-        for name, value in os.environ.items()
+        for name, value in (os.environ if variables is None else variables).items()
         if _HOLDS_PASSWORD.match(value)
         or (_SECRET_NAME.search(name.upper()) and name not in _PASSED_ON and not _PLACE.match(value.strip()))
     }

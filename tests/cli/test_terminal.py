@@ -71,7 +71,7 @@ def test_the_list_of_runs_a_report_and_errors_show_none_either(
     guarded(["report", ATTACK, *where])
     guarded(["run", "x", "--captain", ATTACK])
     guarded([f"--{ATTACK}"])
-    monkeypatch.setattr("captain.runs.find_run", lambda *_: {}[ATTACK])
+    monkeypatch.setattr("captain.runs.find_run", lambda *_: dict[str, str]()[ATTACK])
     guarded(["--debug", "report", "x"])
     guarded(["report", "x"])
 
