@@ -77,7 +77,9 @@ class Agent:
         mate = self.mate
         await mate.tell(AgentStarted(agent=mate.name, role=mate.role, model=mate.model.id, task=mate.task))
         work = _Work(self, path, history)
-        context = ToolContext(maybe_box=box, clipped=work.window.clipped, command_timeout_s=command_timeout_s)
+        context = ToolContext(
+            maybe_box=box, agent=mate.name, clipped=work.window.clipped, command_timeout_s=command_timeout_s
+        )
         try:
             result = await work.go(brief, context)
         except CaptainError as error:

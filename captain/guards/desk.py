@@ -14,7 +14,7 @@ from captain.core.events import Event, PermissionAsked, PermissionDecided
 from captain.core.policy import Policy
 from captain.guards.grants import GrantBook
 from captain.guards.permissions import Hook, decide, narrow, tightened
-from captain.guards.rules import Rule
+from captain.guards.rules import HostRule, Rule
 
 MOST_PROMPTS: Final = 10
 """A run. People who are asked more often stop reading: 93 % of prompts are approved."""
@@ -57,6 +57,15 @@ class PermissionDesk:
     @property
     def can_ask(self) -> bool:
         return self._approver is not None
+
+    @property
+    def grants_hosts(self) -> bool:
+        """Whether a rule allows any host that the policy does not name."""
+        return any(isinstance(rule, HostRule) and rule.effect == "allow" for rule in self._rules)
+
+    def allows(self, action: Action) -> bool:
+        """Whether an action is allowed as things are, without asking anybody."""
+        return self._decide(action, self.policy).effect == "allow"
 
     async def permit(
         self,

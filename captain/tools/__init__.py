@@ -1,6 +1,7 @@
 """The tools agents use, and how to make one."""
 
 from captain.tools.base import Effect, FunctionTool, Tool, ToolContext, ToolOutput, said, tool
+from captain.tools.fetch import fetch_tool, web_tools
 from captain.tools.files import edit, read, write
 from captain.tools.git import git
 from captain.tools.notes import follow_up
@@ -23,6 +24,7 @@ __all__ = [
     "ToolOutput",
     "clip",
     "edit",
+    "fetch_tool",
     "follow_up",
     "git",
     "list_files",
@@ -31,5 +33,6 @@ __all__ = [
     "search",
     "shell",
     "tool",
+    "web_tools",
     "write",
 ]

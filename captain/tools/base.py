@@ -41,10 +41,12 @@ class ToolOutput:
 class ToolContext:
     """What a call may use. An agent that runs without a workspace has no box.
 
-    `clipped` are earlier results that were cut from the conversation, whole, by the id of their call.
+    `agent` is the name of whoever calls. `clipped` are earlier results that were cut from the conversation,
+    whole, by the id of their call.
     """
 
     maybe_box: Box | None = None
+    agent: str = "agent"
     clipped: Mapping[str, str] = field(default_factory=dict)
     command_timeout_s: float = 600.0
 

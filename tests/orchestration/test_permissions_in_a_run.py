@@ -10,7 +10,7 @@ import captain
 from captain.core import events as ev
 from captain.core.errors import ToolError
 from captain.core.policy import Network, Policy
-from captain.models import call
+from captain.models import ScriptedModel, ScriptedReply, call
 from captain.tools import WORKING, Tool, ToolContext
 from tests.voyages import calc_repository, crew, of, sail
 
@@ -52,3 +52,31 @@ async def test_the_policy_of_a_run_is_that_of_its_options(tmp_path: Path) -> Non
 async def test_no_tool_has_a_switch_for_the_sandbox(tool: Tool) -> None:
     with pytest.raises(ToolError, match="disable_sandbox"):
         await tool.call({"disable_sandbox": True}, ToolContext())
+
+
+async def test_a_host_that_is_not_granted_is_refused_told_to_the_agent_and_stands_in_the_report(tmp_path: Path) -> None:
+    model = ScriptedModel(
+        [
+            call("fetch", url="https://evil.example/?k=1"),
+            ScriptedReply(calls=(ANSWER[0],), expects="Not permitted: to open evil.example:443"),
+        ],
+        id="captain-model",
+    )
+    options = captain.Options(policy=Policy(network=Network.hosts("docs.example.org")))
+    carrier = captain.Captain(captain.Crew(captain=model), state_dir=tmp_path / "state", options=options)
+
+    outcome = await carrier.run("Is it so?", repo=calc_repository(tmp_path / "repo"))
+
+    assert outcome.status == "answered"
+    assert [decided.decision.effect for decided in outcome.view.permissions] == ["deny"]
+    report = (outcome.folder / "report.md").read_text("utf-8")
+    assert "## Permissions\n\n- **denied** to `open evil.example:443` for captain: " in report
+
+
+async def test_agents_have_no_way_to_the_web_where_nothing_is_granted_and_nobody_can_be_asked(tmp_path: Path) -> None:
+    model = ScriptedModel([ANSWER], id="captain-model")
+    carrier = captain.Captain(captain.Crew(captain=model), state_dir=tmp_path / "state")
+
+    await carrier.run("Is it so?", repo=calc_repository(tmp_path / "repo"))
+
+    assert "fetch" not in [spec.name for spec in model.requests[0].tools]
