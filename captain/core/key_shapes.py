@@ -149,7 +149,7 @@ _SHAPES: Final = (
         # cut off, or a text in pieces as source code has it
         r"|(?:(?:\\[nr]|[\s\"'+,\\])+[A-Za-z0-9+/=]{24,}){1,400}))",
     ),
-    _shape("://", r"://[^\s/@:\"'<>`]{0,64}:(?P<secret>[^\s/@\"'<>`]{1,256})@", _password),
+    _shape("://", r"://[^\s/@:\"'<>`]{0,64}:(?P<secret>[^\s/@\"'<>`]{6,256})@", _password),
     _shape("://", r"://(?P<secret>[A-Za-z0-9_-]{16,256})@", _random),
     _shape(
         "authorization",
