@@ -12,11 +12,14 @@ import anyio
 
 from captain.core import codec
 from captain.core.clock import Clock, SystemClock
+from captain.core.errors import CaptainError
 from captain.core.events import Event, ModelCalled, Role, ToolCalled
+from captain.core.masking import Masker
 from captain.core.messages import Reply, Request, Settings, ToolCall
 from captain.core.usage import Budget, Usage
 from captain.models import Model, complete, cost_usd, reply_cost_usd
 from captain.runs import Journal, Ledger
+from captain.sandbox import secret_variables
 from captain.tools import ToolOutput
 
 _RESERVED_OUTPUT_TOKENS: Final = 2_000
@@ -36,6 +39,7 @@ class Crewmate:
     """Every model call and tool call of an agent passes here, and so through `Journal.step`.
 
     Without a journal nothing is kept, and the default ledger allows everything: an agent can be used alone.
+    `masker` takes secrets out of what the model is shown and of what it answers.
     """
 
     model: Model
@@ -45,6 +49,7 @@ class Crewmate:
     clock: Clock = field(default_factory=SystemClock)
     journal: Journal | None = None
     ledger: Ledger = field(default_factory=lambda: Ledger(Budget(), SystemClock()))
+    masker: Masker = field(default_factory=lambda: Masker(named=secret_variables()))
 
     def estimate(self, input_tokens: int, settings: Settings) -> Usage:
         """What a call may use at most, as far as can be known before it."""
@@ -64,7 +69,11 @@ class Crewmate:
         async def call() -> Reply:
             with self.ledger.reserve(tokens=wanted.total_tokens, cost_usd=self.price(wanted)) as reservation:
                 started_s = self.clock.monotonic_s()
-                reply = await complete(self.model, request, repeats=_REPEATS)
+                try:
+                    reply = self.masker.value(await complete(self.model, request, repeats=_REPEATS))
+                except CaptainError as error:
+                    self.masker.error(error)
+                    raise
                 price = reply_cost_usd(self.model.profile, reply)
                 reservation.settle(reply.usage, price)
             if self.journal is not None:

@@ -80,6 +80,7 @@ class Agent:
         profile = mate.model.profile
         context = ToolContext(
             maybe_box=box,
+            agent=mate.name,
             clipped=work.window.clipped,
             command_timeout_s=command_timeout_s,
             image_types=profile.image_types if profile.images else (),
@@ -120,7 +121,7 @@ class _Work:
 
     async def go(self, brief: str, context: ToolContext) -> AgentResult:
         agent, window = self.agent, self.window
-        window.add(user(brief))
+        window.add(user(agent.mate.masker.mask(brief)))
         watch, nudges = StuckWatch(), 0
         reply: Reply | None = None
         for self.turn in range(1, agent.limits.turns + 1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -11,11 +11,13 @@ from typing import Final
 
 from captain.agent.crewmate import Crewmate, Used
 from captain.core.errors import ToolError
+from captain.core.masking import MASK
 from captain.core.messages import JsonObject, Text, ToolCall
 from captain.core.together import together
 from captain.tools import Tool, ToolContext, ToolOutput, clip, said
 
 _RESULT_LIMIT_CHARS: Final = 40_000
+_ANY_MASK: Final = MASK.removesuffix("]")
 
 
 class Toolbox:
@@ -25,6 +27,7 @@ class Toolbox:
         self.specs = tuple(tool.spec for tool in tools)
         self._by_name: Mapping[str, Tool] = {tool.spec.name: tool for tool in tools}
         self._mate = mate
+        self._has_masked = False
 
     @property
     def chars(self) -> int:
@@ -34,7 +37,7 @@ class Toolbox:
     async def use(self, calls: tuple[ToolCall, ...], context: ToolContext, *, path: str) -> tuple[Used, ...]:
         async def run(job: tuple[int, ToolCall]) -> Used:
             place, call = job
-            work = partial(_call, call, self._by_name.get(call.name), context, self._by_name)
+            work = partial(self._call, call, context)
             return await self._mate.use(call, work, path=f"{path}/{place + 1}")
 
         done: list[Used] = []
@@ -50,14 +53,31 @@ class Toolbox:
         tool = self._by_name.get(job[1].name)
         return tool is not None and tool.effect == "read"
 
+    async def _call(self, call: ToolCall, context: ToolContext) -> ToolOutput:
+        """What the model is shown: masked, and only then clipped, as half a secret is not recognised."""
+        output = await self._output(call, context)
+        masked = self._mate.masker.value(output)
+        self._has_masked |= masked is not output
+        return _clipped(masked)
 
-async def _call(call: ToolCall, tool: Tool | None, context: ToolContext, known: Iterable[str]) -> ToolOutput:
-    if tool is None:
-        return said(f"There is no tool {call.name!r}. The tools are: {', '.join(known)}.", is_error=True)
-    try:
-        return _clipped(await tool.call(_arguments(call), context))
-    except ToolError as error:
-        return said(str(error), is_error=True)
+    async def _output(self, call: ToolCall, context: ToolContext) -> ToolOutput:
+        tool = self._by_name.get(call.name)
+        if tool is None:
+            return said(f"There is no tool {call.name!r}. The tools are: {', '.join(self._by_name)}.", is_error=True)
+        try:
+            if self._has_masked and tool.effect == "write":
+                _refuse_masks(call.arguments)
+            return await tool.call(_arguments(call), context)
+        except ToolError as error:
+            return said(str(error), is_error=True)
+
+
+def _refuse_masks(arguments: str) -> None:
+    if _ANY_MASK in arguments:
+        raise ToolError(
+            f"{MASK} stands for a value that is not shown, and would be written in its place. "
+            "Make an edit that leaves the line with it alone."
+        )
 
 
 def _arguments(call: ToolCall) -> JsonObject:

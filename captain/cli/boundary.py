@@ -49,11 +49,9 @@ def guarded(arguments: Sequence[str]) -> int:
 
 def complain(message: str, hint: str = "") -> None:
     """`error:` and `hint:` on standard error, safe to show."""
-    from captain.reports.escape import visible
-
-    print(visible(f"error: {message}"), file=sys.stderr)
+    print(_safe(f"error: {message}"), file=sys.stderr)
     if hint:
-        print(visible(f"hint: {hint}"), file=sys.stderr)
+        print(_safe(f"hint: {hint}"), file=sys.stderr)
     sys.stderr.flush()
 
 
@@ -80,7 +78,7 @@ def _misused(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     if type(error).__name__ == "NoArgsIsHelpError":
-        print(message, file=sys.stderr)
+        print(_safe(message), file=sys.stderr)
         return exits.USAGE
     path = context.command_path if context is not None else "captain"
     for worse, better in (("No such option: ", "There is no option "), ("Value error, ", "")):
@@ -90,11 +88,9 @@ def _misused(error: Exception) -> int:
 
 
 def _unexpected(error: Exception, *, debug: bool) -> None:
-    trace = "".join(traceback.format_exception(error))
+    trace = _masked("".join(traceback.format_exception(error)))
     if debug:
-        from captain.reports.escape import visible
-
-        print(visible(trace), end="", file=sys.stderr)
+        print(_safe(trace), end="", file=sys.stderr)
         return
     leaf = next(_leaves(error))
     complain(
@@ -118,6 +114,20 @@ def _save(trace: str) -> Path:
             file.write(trace)
         return Path(name)
     return path
+
+
+def _safe(text: str) -> str:
+    """For a terminal: nothing in it acts, nothing in it is a secret."""
+    from captain.reports.escape import visible
+
+    return visible(_masked(text))
+
+
+def _masked(text: str) -> str:
+    from captain.core.masking import Masker
+    from captain.sandbox import secret_variables
+
+    return Masker(named=secret_variables()).mask(text)
 
 
 def _leaves(error: Exception) -> Iterator[Exception]:

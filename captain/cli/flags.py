@@ -56,6 +56,18 @@ CommandTimeout: TypeAlias = Annotated[
 IncludeDirty: TypeAlias = Annotated[
     bool, typer.Option("--include-dirty", help="Start from your uncommitted changes too.")
 ]
+AllowHosts: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="NAME",
+        help="Host that agents may reach, such as docs.python.org, or *.python.org for all below it; may be given more "
+        "than once.",
+    ),
+]
+NoInput: TypeAlias = Annotated[
+    bool, typer.Option("--no-input", help="Never ask; what would be asked for is denied.", show_default=False)
+]
 StateDir: TypeAlias = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="Where records, reports and workspaces are kept.")
 ]

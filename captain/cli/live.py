@@ -31,6 +31,7 @@ class LiveScreen:
 
         self._console = console
         self._view = RunView()
+        self._held = False
         self._ascii_only = not (console.encoding or "").lower().startswith("utf")
         self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
 
@@ -38,13 +39,18 @@ class LiveScreen:
         self._view = view
 
     def tick(self) -> None:
-        if self._view.opened is not None:
+        if self._view.opened is not None and not self._held:
             self._live.start()
             tree = render(self._view, datetime.now(UTC), height=self._console.height - 1, ascii_only=self._ascii_only)
             self._live.update(tree, refresh=True)
 
     def say(self, text: str) -> None:
         self._console.print(one_line(text), markup=False, highlight=False)
+
+    def hold(self, held: bool, /) -> None:
+        self._held = held
+        if held:
+            self._live.stop()
 
     def close(self) -> None:
         self._live.stop()

@@ -74,6 +74,8 @@ def run(
     max_rounds: flags.MaxRounds = 3,
     command_timeout: flags.CommandTimeout = "10m",
     include_dirty: flags.IncludeDirty = False,
+    allow_host: flags.AllowHosts = None,
+    no_input: flags.NoInput = False,
     state_dir: flags.StateDir = None,
     record: flags.RecordTo = None,
     as_json: flags.AsJson = False,
@@ -91,14 +93,21 @@ def run(
     wanted = setup.read_request(request)
     chosen = setup.combine(crew, flagged)
     screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
+    policy = setup.policy_of(allow_host or ())
     crewed, budget = setup.crew_of(chosen), setup.budget_of(chosen)
 
     from captain.api import Captain  # after what can be wrong in a call: it takes most of a second
+    from captain.cli.approve import approver_at_hand
     from captain.cli.drive import pursue
     from captain.orchestration import Options
 
     options = Options(
-        max_parallel=parallel, max_rounds=rounds, command_timeout_s=timeout_s, include_dirty=include_dirty
+        max_parallel=parallel,
+        max_rounds=rounds,
+        command_timeout_s=timeout_s,
+        include_dirty=include_dirty,
+        policy=policy,
+        approver=approver_at_hand(screen.hold, no_input=no_input or as_json),
     )
 
     async def carry() -> Outcome | None:
@@ -165,11 +174,14 @@ def report(
 ) -> None:
     """Print the report of a run, made anew from its record."""
     from captain.cli.history import print_report
+    from captain.core.masking import Masker
     from captain.reports import RunView
     from captain.runs import default_state_dir, find_run
+    from captain.sandbox import secret_variables
 
     stored = find_run(state_dir or default_state_dir(), run)
-    print_report(RunView.of(stored.events()), as_json=form == "json")
+    masker = Masker(named=secret_variables())  # the record may be older than what is a secret now
+    print_report(RunView.of(map(masker.value, stored.events())), as_json=form == "json")
 
 
 def _finish(carry: Callable[[], Awaitable[Outcome | None]], screen: Screen) -> int:

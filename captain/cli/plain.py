@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from captain.cli.closing import closing_lines
 from captain.cli.screens import whisper
 from captain.core import events as ev
+from captain.core.actions import describe
 from captain.core.events import Event, Recorded
 from captain.core.tasks import CheckResult
 from captain.reports import words
@@ -41,6 +42,9 @@ class PlainScreen:
 
     def say(self, text: str) -> None:
         whisper(text)
+
+    def hold(self, held: bool, /) -> None:
+        return None
 
     def close(self) -> None:
         return None
@@ -196,6 +200,18 @@ def _(event: ev.BranchSet, _view: RunView) -> Iterator[str]:
 def _(event: ev.Kept, _view: RunView) -> Iterator[str]:
     where = f"{one_line(event.task)}  " if event.task else ""
     yield f"{where}kept {one_line(event.ref)}{_because(event.reason)}"
+
+
+@_lines.register
+def _(event: ev.PermissionAsked, _view: RunView) -> Iterator[str]:
+    yield f"{one_line(event.request.asked_by)} asks for leave to {_clip(describe(event.request.action))}"
+
+
+@_lines.register
+def _(event: ev.PermissionDecided, _view: RunView) -> Iterator[str]:
+    if event.decision.effect == "deny" or event.decision.rule == "grant":  # what a policy allows is no news
+        what = "denied" if event.decision.effect == "deny" else "allowed"
+        yield f"{one_line(event.asked_by)}  {what} to {_clip(describe(event.action))}{_because(event.decision.reason)}"
 
 
 @_lines.register

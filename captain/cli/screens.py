@@ -31,6 +31,10 @@ class Screen(Protocol):
         """A word from the command itself, to the person before it."""
         ...
 
+    def hold(self, held: bool, /) -> None:
+        """While held, nothing is drawn: a question stands on the terminal."""
+        ...
+
     def close(self) -> None:
         """Leaves the terminal as it was; may be called twice."""
         ...
@@ -53,6 +57,9 @@ class JsonScreen:
 
     def say(self, text: str) -> None:
         whisper(text)
+
+    def hold(self, held: bool, /) -> None:
+        return None
 
     def close(self) -> None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from captain.cli.crewfile import CrewFile, read_crew_file
 from captain.cli.screens import JsonScreen, Screen
 from captain.cli.values import parse_count, parse_duration, parse_usd
 from captain.core.errors import UsageError
+from captain.core.policy import Network, Policy
 from captain.core.usage import Budget
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ async def recorded(crew: Crew, folder: Path | None) -> AsyncIterator[Crew]:
     if folder is None:
         yield crew
         return
-    from captain.models import Outfitter, Recording
+    from captain.core.masking import Masker
+    from captain.models import Outfitter, Recording, secrets_of
+    from captain.sandbox import secret_variables
 
     async with AsyncExitStack() as stack:
         outfitter = Outfitter()
@@ -64,7 +67,11 @@ async def recorded(crew: Crew, folder: Path | None) -> AsyncIterator[Crew]:
         made: dict[str, Model] = {}
 
         def kept(name: str) -> Model:
-            return made.setdefault(name, Recording(outfitter.model(name), folder))
+            if name not in made:
+                model = outfitter.model(name)
+                masker = Masker(secrets_of(model), named=secret_variables())
+                made[name] = Recording(model, folder, masker=masker)
+            return made[name]
 
         yield replace(
             crew,
@@ -96,6 +103,11 @@ def budget_of(chosen: CrewFile) -> Budget | None:
     if chosen.usd is None and chosen.tokens is None and chosen.time_s is None and chosen.calls is None:
         return None
     return Budget(cost_usd=chosen.usd, tokens=chosen.tokens, time_s=chosen.time_s, model_calls=chosen.calls)
+
+
+def policy_of(hosts: Sequence[str]) -> Policy:
+    """What the flags grant. Raises `UsageError` for what is no plain name of a host."""
+    return Policy(network=Network.hosts(*hosts))
 
 
 def read_request(argument: str) -> str:

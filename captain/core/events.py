@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias, get_args
 
+from captain.core.actions import Action, Decision, PermissionRequest
 from captain.core.findings import Finding, Verdict
 from captain.core.tasks import CheckResult, FollowUp, Plan, TaskState, Triage
 from captain.core.usage import Usage
@@ -225,6 +226,26 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionAsked:
+    """A person was shown this; `digest` is what a grant would be bound to, `reason` why it has to be asked."""
+
+    request: PermissionRequest
+    digest: str
+    reason: str
+    kind: Literal["permission_asked"] = "permission_asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionDecided:
+    """What became of an action that crosses the border of a box, by a rule or by a person."""
+
+    action: Action
+    asked_by: str
+    decision: Decision
+    kind: Literal["permission_decided"] = "permission_decided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     status: RunStatus
     summary: str
@@ -253,6 +274,8 @@ Event: TypeAlias = (
     | LoopEnded
     | BranchSet
     | Kept
+    | PermissionAsked
+    | PermissionDecided
     | RunEnded
 )
 

@@ -1,7 +1,7 @@
 """Models: the one road to them, adapters to servers, scripts, recordings, names and prices."""
 
 from captain.models.anthropic_messages import AnthropicMessages
-from captain.models.base import Model, Profile, complete
+from captain.models.base import Model, Profile, complete, secrets_of
 from captain.models.fallback import Fallback, Switched
 from captain.models.hedged import Hedge, Hedged
 from captain.models.latency import Percentiles
@@ -50,4 +50,5 @@ __all__ = [
     "outfit",
     "reply_cost_usd",
     "resolve",
+    "secrets_of",
 ]

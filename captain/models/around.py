@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, aclosing
 
 from captain.core.errors import StreamInterruptedError
 from captain.core.messages import Request, StreamEvent
-from captain.models.base import Model, Profile
+from captain.models.base import Model, Profile, secrets_of
 
 
 class Around:
@@ -29,6 +29,10 @@ class Around:
     @property
     def profile(self) -> Profile:
         return self._model.profile
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return secrets_of(self._model)
 
     async def aclose(self) -> None:
         await self._model.aclose()

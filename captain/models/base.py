@@ -75,6 +75,12 @@ class Model(Protocol):
     async def aclose(self) -> None: ...
 
 
+def secrets_of(model: Model) -> tuple[str, ...]:
+    """What a model is called with and nobody must see; none of a model that does not say, such as a script."""
+    said: object = getattr(model, "secrets", ())
+    return tuple(secret for secret in said if isinstance(secret, str)) if isinstance(said, tuple) else ()
+
+
 async def complete(model: Model, request: Request, *, repeats: int = 0) -> Reply:
     """The whole reply of one call: its stream, drained.
 

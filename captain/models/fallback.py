@@ -24,7 +24,7 @@ from captain.core.errors import (
 )
 from captain.core.messages import Finished, Request, StreamEvent
 from captain.models.around import begin
-from captain.models.base import Model, Profile
+from captain.models.base import Model, Profile, secrets_of
 
 _CONVERSATIONS: Final = 1_000  # remembered at most
 _BREAKS: Final = 2  # half answers in a row after which a conversation moves on
@@ -91,6 +91,10 @@ class Fallback:
     @property
     def profile(self) -> Profile:
         return self._models[0].profile
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(secret for model in self._models for secret in secrets_of(model))
 
     @asynccontextmanager
     async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:

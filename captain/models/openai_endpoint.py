@@ -75,6 +75,11 @@ class OpenAIEndpoint(ABC):
     def profile(self) -> Profile:
         return self._profile
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Its key and what its own headers say, to be masked wherever they turn up."""
+        return self._site.secrets
+
     @asynccontextmanager
     async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:
         from captain.models.openai_transport import post

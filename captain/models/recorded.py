@@ -18,6 +18,7 @@ import anyio.lowlevel
 
 from captain.core import codec
 from captain.core.errors import ScriptError, UsageError
+from captain.core.masking import Masker
 from captain.core.messages import (
     Finished,
     Reasoning,
@@ -30,7 +31,7 @@ from captain.core.messages import (
     ToolCall,
     ToolCallDelta,
 )
-from captain.models.base import Model, Profile
+from captain.models.base import Model, Profile, secrets_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +55,14 @@ class _Record:
 class Recording:
     """A model that answers as `model` does and keeps every finished reply in `folder`.
 
+    Secrets that `masker` knows of are kept neither in requests nor in replies, and a reply is handed on as it
+    is kept, so that a conversation can be replayed that goes on from it.
     A folder that holds recordings already is added to; start with an empty one to record afresh.
     """
 
-    def __init__(self, model: Model, folder: Path | str) -> None:
+    def __init__(self, model: Model, folder: Path | str, *, masker: Masker | None = None) -> None:
         self._model = model
+        self._masker = masker or Masker(secrets_of(model))
         self._folder = Path(folder)
 
     def __repr__(self) -> str:
@@ -72,6 +76,10 @@ class Recording:
     def profile(self) -> Profile:
         return self._model.profile
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return secrets_of(self._model)
+
     @asynccontextmanager
     async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:
         async with self._model.stream(request) as events, aclosing(self._keep(request, events)) as kept:
@@ -83,8 +91,11 @@ class Recording:
     async def _keep(self, request: Request, events: AsyncIterator[StreamEvent]) -> AsyncGenerator[StreamEvent]:
         async for event in events:
             if isinstance(event, Finished):
-                self._append(request, event.reply)
-            yield event
+                reply = self._masker.value(event.reply)
+                self._append(request, reply)
+                yield replace(event, reply=reply)
+            else:
+                yield event
 
     def _append(self, request: Request, reply: Reply) -> None:
         # Read, add and replace without an await between: agents that record side by side lose nothing.
@@ -93,7 +104,7 @@ class Recording:
         _write(path, replace(record, replies=(*record.replies, reply)))
 
     def _new_record(self, request: Request) -> _Record:
-        return _Record(model=self.id, request=request, replies=(), profile=self.profile)
+        return _Record(model=self.id, request=self._masker.value(request), replies=(), profile=self.profile)
 
 
 class Replaying:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import NoneType
 from typing import TypeVar
@@ -13,9 +13,12 @@ from captain.agent import Builder, Crewmate
 from captain.core.clock import Clock
 from captain.core.errors import UsageError
 from captain.core.events import Event, FollowUpNoted, Role
+from captain.core.masking import Masker
+from captain.core.policy import Policy
 from captain.core.tasks import Check, CheckResult, FollowUp
 from captain.core.usage import Usage
-from captain.models import Model, cost_usd
+from captain.guards import Approver, Hook, PermissionDesk, Rule
+from captain.models import Model, cost_usd, secrets_of
 from captain.orchestration.memory import ProjectMemory
 from captain.review import Reviewer
 from captain.runs import Journal, Ledger
@@ -30,7 +33,12 @@ _OUTPUT_LIMIT_CHARS = 6_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a run goes about its work. Times are seconds; `extra_tools` are given to every Build agent."""
+    """How a run goes about its work. Times are seconds; `extra_tools` are given to every Build agent.
+
+    `policy` is what boxes and tools are granted, `rules` and `hooks` decide about what crosses that, and the
+    `approver` is asked about the rest; without one it is denied.
+    `secrets` are values to be masked besides the models' keys and the secrets of the host's environment.
+    """
 
     max_parallel: int = 4
     max_rounds: int = 3
@@ -38,6 +46,11 @@ class Options:
     command_timeout_s: float = 600.0
     include_dirty: bool = False
     extra_tools: tuple[Tool, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    rules: tuple[Rule, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    approver: Approver | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("max_parallel", "max_rounds", "max_turns", "command_timeout_s"):
@@ -69,6 +82,10 @@ class Team:
         """What is only assumed of models that are not known, in whole sentences."""
         return tuple(dict.fromkeys(f"{model.id}: {note}" for model in self._models() if (note := model.profile.note)))
 
+    def secrets(self) -> tuple[str, ...]:
+        """The keys that the models are called with."""
+        return tuple(secret for model in self._models() for secret in secrets_of(model))
+
     def _models(self) -> list[Model]:
         players = (self.captain, self.build, *self.review, self.advisor)
         return [player for player in players if isinstance(player, Model)]
@@ -97,6 +114,7 @@ class Voyage:
     memory: ProjectMemory
     options: Options
     files: tuple[str, ...]
+    desk: PermissionDesk
 
     async def tell(self, event: Event) -> None:
         await self.journal.record(event)
@@ -106,7 +124,19 @@ class Voyage:
             await self.tell(FollowUpNoted(follow_up=follow_up))
 
     def mate(self, model: Model, role: Role, name: str) -> Crewmate:
-        return Crewmate(model=model, name=name, role=role, clock=self.clock, journal=self.journal, ledger=self.ledger)
+        return Crewmate(
+            model=model,
+            name=name,
+            role=role,
+            clock=self.clock,
+            journal=self.journal,
+            ledger=self.ledger,
+            masker=self.journal.masker,
+        )
+
+    def shown(self, result: ExecResult, box: Box) -> str:
+        """A command's output as it is kept and told to agents."""
+        return shown(result, box, self.journal.masker)
 
     async def step(self, path: str, work: Callable[[], Awaitable[T]], *, inputs: object, gives: type[T]) -> T:
         """`Journal.step`: every effect of a run goes through here."""
@@ -141,10 +171,13 @@ class Voyage:
     async def _run_check(self, check: Check, box: Box) -> CheckResult:
         result = await box.run_shell(check.command, timeout_s=self.options.command_timeout_s)
         return CheckResult(
-            check=check, exit_code=result.exit_code, output=shown(result, box), duration_s=round(result.duration_s, 3)
+            check=check,
+            exit_code=result.exit_code,
+            output=self.shown(result, box),
+            duration_s=round(result.duration_s, 3),
         )
 
 
-def shown(result: ExecResult, box: Box) -> str:
-    """A command's output, clipped; paths are given from the copy's root, as the copy is gone afterwards."""
-    return clip(result.text.replace(f"{box.root}/", "").strip(), _OUTPUT_LIMIT_CHARS)
+def shown(result: ExecResult, box: Box, masker: Masker) -> str:
+    """A command's output, masked and then clipped; paths are given from the copy's root, which is gone afterwards."""
+    return clip(masker.mask(result.text.replace(f"{box.root}/", "").strip()), _OUTPUT_LIMIT_CHARS)

@@ -6,7 +6,7 @@ from captain.agent import Agent, Limits, Transcript
 from captain.core.errors import CaptainError
 from captain.orchestration.context import Voyage
 from captain.orchestration.prompts import prompt
-from captain.tools import READING, Tool, follow_up, shell
+from captain.tools import READING, Tool, follow_up, shell, web_tools
 
 
 class Conversation:
@@ -14,7 +14,7 @@ class Conversation:
 
     def __init__(self, voyage: Voyage, desks: tuple[Tool, ...]) -> None:
         self._voyage = voyage
-        self._tools = (*READING, shell, follow_up, *desks)
+        self._tools = (*READING, shell, follow_up, *web_tools(voyage.desk), *desks)
         self._transcript = Transcript()
 
     async def ask(self, brief: str, *, submits: str, path: str) -> str:

@@ -16,7 +16,7 @@ from captain.core.together import together
 from captain.models import Model
 from captain.orchestration.context import Voyage
 from captain.orchestration.task import TaskResult, TaskWork
-from captain.tools import working
+from captain.tools import web_tools, working
 
 
 async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
@@ -79,7 +79,7 @@ def _builder(voyage: Voyage) -> Builder:
     return AgentBuilder(
         crewmate=lambda task: voyage.mate(player, "build", f"build-{task.id}"),
         notes=lambda task: voyage.memory.nearest(task.scope.paths),
-        tools=(*working(player.profile.edit_dialect), *voyage.options.extra_tools),
+        tools=(*working(player.profile.edit_dialect), *web_tools(voyage.desk), *voyage.options.extra_tools),
         limits=Limits(turns=voyage.options.max_turns),
         command_timeout_s=voyage.options.command_timeout_s,
     )

@@ -11,11 +11,14 @@ from captain.core import ids
 from captain.core.clock import Clock
 from captain.core.errors import UsageError
 from captain.core.events import Kept, Noticed, RunOpened
+from captain.core.masking import Masker
 from captain.core.usage import Budget
+from captain.guards import PermissionDesk
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.memory import ProjectMemory
+from captain.orchestration.project_files import ignored_settings
 from captain.runs import Journal, Ledger, Project, SqliteStore
-from captain.sandbox import Sandbox
+from captain.sandbox import Sandbox, secret_variables
 from captain.workspace import Repository, Salvaged, Workspaces, reclaim
 
 
@@ -67,13 +70,15 @@ async def _open(
         base = await repository.snapshot_work_tree(f"Uncommitted changes at the start of run {run}")
     files = await repository.files(base)
     memory = await ProjectMemory.read(repository, base, files)
-    journal = await Journal.open(store, setting.clock)
+    named = secret_variables() | secret_variables(options.policy.env)
+    masker = Masker([*setting.team.secrets(), *options.secrets], named=named)
+    journal = await Journal.open(store, setting.clock, masker)
     voyage = Voyage(
         run=run,
         request=request,
         base=base,
         repository=repository,
-        workspaces=Workspaces(repository, project.workspaces, run, setting.sandbox),
+        workspaces=Workspaces(repository, project.workspaces, run, setting.sandbox, policy=options.policy),
         team=setting.team,
         journal=journal,
         ledger=Ledger(setting.budget, setting.clock),
@@ -81,6 +86,14 @@ async def _open(
         memory=memory,
         options=options,
         files=files,
+        desk=PermissionDesk(
+            policy=options.policy,
+            clock=setting.clock,
+            tell=journal.record,
+            approver=options.approver,
+            rules=options.rules,
+            hooks=options.hooks,
+        ),
     )
     await voyage.set_ref(ids.base_ref(run), base, path="open/base")
     await voyage.tell(
@@ -95,6 +108,8 @@ async def _open(
             memory=tuple(file.path for file in memory.files),
         )
     )
+    for note in await ignored_settings(repository, base, files):
+        await voyage.tell(Noticed(text=note))
     for note in _notes(voyage, dirty=dirty, budget=setting.budget):
         await voyage.tell(Noticed(text=note))
     for salvaged in await reclaim(project.workspaces, repository, setting.sandbox):

@@ -15,7 +15,7 @@ from captain.core.events import PlanAdopted, Refused
 from captain.core.messages import Text
 from captain.core.tasks import Check, Criterion, Diagnosis, Plan, Scope, Task, TaskKind, Triage
 from captain.guards import overlap, problems
-from captain.orchestration.context import Voyage, shown
+from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
 from captain.tools import FunctionTool, ToolOutput, said, tool
 
@@ -226,7 +226,7 @@ class PlanDesk:
             for command, check in checks.items():
                 result = await box.run_shell(command, timeout_s=voyage.options.command_timeout_s)
                 if result.exit_code == _NOT_FOUND and "/" not in command.split()[0]:
-                    found.append(f"the check {check.name!r} cannot be run: {shown(result, box)}")
+                    found.append(f"the check {check.name!r} cannot be run: {voyage.shown(result, box)}")
         return tuple(found)
 
     async def _refuse(self, found: tuple[str, ...]) -> ToolOutput:

@@ -10,7 +10,7 @@ from captain.core.errors import CaptainError
 from captain.core.events import Refused, ReproductionRan, Triaged
 from captain.core.messages import Text
 from captain.core.tasks import Diagnosis, Location, Triage, TriageKind
-from captain.orchestration.context import Voyage, shown
+from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
 from captain.tools import FunctionTool, ToolOutput, said, tool
 
@@ -97,7 +97,7 @@ class TriageDesk:
         self._reproduced += 1
         async with voyage.fresh_box(f"reproduce-{self._reproduced}", voyage.base) as box:
             result = await box.run_shell(command, timeout_s=voyage.options.command_timeout_s)
-            output = shown(result, box)
+            output = voyage.shown(result, box)
         could_run = result.exit_code not in _CANNOT_RUN
         seen_to_fail = could_run and not result.timed_out and result.exit_code != 0
         await voyage.tell(

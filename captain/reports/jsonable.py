@@ -56,6 +56,7 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "follow_ups": view.follow_ups,
         "branches": [_without_kind(branch) for branch in view.branches.values()],
         "kept": [_without_kind(kept) for kept in view.kept],
+        "permissions": [_without_kind(decided) for decided in view.permissions],
         "refusals": [_without_kind(refused) for refused in view.refusals],
         "notices": view.notices,
         "spend": {

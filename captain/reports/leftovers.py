@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from captain.core.actions import describe
 from captain.core.findings import Finding
 from captain.reports import words
 from captain.reports.marks import OUTPUT_LINES, code, fenced, plain, shell
 from captain.reports.view import RunView
+
+_DECIDED: Final = {"allow": "allowed", "ask": "asked", "deny": "denied"}
 
 
 def findings(view: RunView) -> Iterator[str]:
@@ -58,6 +62,20 @@ def kept(view: RunView) -> Iterator[str]:
     for kept in view.kept:
         source = f" ({plain(kept.task)})" if kept.task else ""
         yield f"- {code(kept.ref)} at {code(words.commit(kept.commit))}{source}: {plain(kept.reason)}"
+
+
+def permissions(view: RunView) -> Iterator[str]:
+    """Each kind of decision once, with how often it was made: a host that is allowed is used many times."""
+    told: dict[tuple[str, ...], int] = {}
+    for decided in view.permissions:
+        decision = decided.decision
+        key = (decision.effect, describe(decided.action), decided.asked_by, decision.reason)
+        told[key] = told.get(key, 0) + 1
+    for (effect, what, who, reason), times in told.items():
+        often = f", {times} times" if times > 1 else ""
+        yield f"- **{_DECIDED[effect]}** to {code(what)} for {plain(who)}{often}: {plain(reason)}"
+    if view.asked:
+        yield f"- A person was asked {words.count(view.asked, 'time')}."
 
 
 def refusals(view: RunView) -> Iterator[str]:

@@ -33,6 +33,7 @@ def to_markdown(view: RunView) -> str:
         ("Follow-ups", leftovers.follow_ups),
         ("Branches", leftovers.branches),
         ("Kept work", leftovers.kept),
+        ("Permissions", leftovers.permissions),
         ("Refused proposals", leftovers.refusals),
         ("Notices", leftovers.notices),
         ("Time and cost", spending),

@@ -9,6 +9,7 @@ from functools import singledispatchmethod
 from typing import Final
 
 from captain.core import events as ev
+from captain.core.actions import describe
 from captain.core.events import Event, Recorded, Role, RunStatus
 from captain.core.tasks import CheckResult, Diagnosis, FollowUp, Plan, Triage
 from captain.core.usage import Spend
@@ -37,6 +38,8 @@ class RunView:
     branches: dict[str, ev.BranchSet] = field(default_factory=dict)
     kept: list[ev.Kept] = field(default_factory=list)
     result_checks: ev.ChecksRan | None = None
+    permissions: list[ev.PermissionDecided] = field(default_factory=list)
+    asked: int = 0
     meter: Meter = field(default_factory=Meter)
     _reproduced: dict[str, ev.ReproductionRan] = field(default_factory=dict)
 
@@ -268,3 +271,13 @@ class RunView:
     @_on.register
     def _(self, event: ev.Kept) -> None:
         self.kept.append(event)
+
+    @_on.register
+    def _(self, event: ev.PermissionAsked) -> None:
+        self.asked += 1
+        if (agent := self.agents.get(event.request.asked_by)) is not None:
+            agent.activity = f"waits for leave to {describe(event.request.action)}"
+
+    @_on.register
+    def _(self, event: ev.PermissionDecided) -> None:
+        self.permissions.append(event)

@@ -17,6 +17,7 @@ from captain.core import codec
 from captain.core.clock import Clock
 from captain.core.errors import JournalError
 from captain.core.events import EVENT_TYPES, Event, Recorded, RunEnded
+from captain.core.masking import Masker
 
 T = TypeVar("T")
 
@@ -69,9 +70,14 @@ class _Finished:
 
 
 class Journal:
-    """The record of one run, over a `Store`. Open it with `Journal.open`."""
+    """The record of one run, over a `Store`. Open it with `Journal.open`.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    Whatever goes in is masked by `masker` first, and a step gives what was kept: the same at once and when
+    the run is resumed.
+    """
+
+    def __init__(self, store: Store, clock: Clock, masker: Masker | None = None) -> None:
+        self.masker = masker or Masker()
         self._store = store
         self._clock = clock
         self._seq = 0
@@ -82,9 +88,9 @@ class Journal:
         self._sealed = False
 
     @classmethod
-    async def open(cls, store: Store, clock: Clock) -> Journal:
+    async def open(cls, store: Store, clock: Clock, masker: Masker | None = None) -> Journal:
         """Reads what the store holds already."""
-        journal = cls(store, clock)
+        journal = cls(store, clock, masker)
         started: dict[str, str] = {}
         for entry in await store.load():
             journal._seq = entry.seq
@@ -114,7 +120,7 @@ class Journal:
             return codec.from_json(gives, known.body)
         await self._add("started", path, digest)
         try:
-            result = await work()
+            result = self.masker.value(await work())
             body = codec.to_json(result, gives)
         except BaseException as error:
             with anyio.CancelScope(shield=True):
@@ -127,6 +133,7 @@ class Journal:
 
     async def record(self, event: Event) -> None:
         """Adds an event; it is durable, and visible to subscribers, when this returns."""
+        event = self.masker.value(event)
         entry = await self._add("event", event.kind, codec.to_json(event))
         self._events.append(Recorded(seq=entry.seq, at=entry.at, event=event))
         self._news.set()

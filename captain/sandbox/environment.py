@@ -6,6 +6,7 @@ A deny-list of names (`*_KEY`, `*_TOKEN`, …) was not chosen: it has to know ev
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -33,6 +34,27 @@ _SETTINGS: Final = {
     # second could otherwise be shown the result of the code before its edit
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+# Only for what is masked in texts, where a name that is missed here can still be found by its value's shape.
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|_)(?:[A-Z0-9]*(?:APIKEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL)S?"
+    r"|KEYS?|PWD|PASS|AUTH|COOKIES?|PAT|DSN|HEADERS|(?:DATABASE|DB|REDIS|MONGO\w*|PROXY|INDEX)_UR[IL])(?:_|$)"
+)
+_PLACE: Final = re.compile(r"(?:[/~.]|[A-Za-z]:\\|[a-z][a-z0-9+.-]*://[^@]*$)")
+_HOLDS_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]+@", re.IGNORECASE)
+
+
+def secret_variables(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Those of the host's variables, or of others, that are secrets by name or hold a URL with a password in it.
+
+    Paths, such as that of an agent's socket, and plain URLs are none. For masking; nothing else may use it.
+    """
+    return {
+        name: value
+        for name, value in (os.environ if variables is None else variables).items()
+        if _HOLDS_PASSWORD.match(value)
+        or (_SECRET_NAME.search(name.upper()) and name not in _PASSED_ON and not _PLACE.match(value.strip()))
+    }
 
 
 def command_environment(*extra: Mapping[str, str]) -> dict[str, str]:

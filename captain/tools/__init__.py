@@ -4,6 +4,7 @@ from typing import Literal
 
 from captain.tools.apply_patch import apply_patch
 from captain.tools.base import Effect, FunctionTool, Tool, ToolContext, ToolOutput, said, tool
+from captain.tools.fetch import fetch_tool, web_tools
 from captain.tools.files import edit, read, write
 from captain.tools.git import git
 from captain.tools.notes import follow_up
@@ -35,6 +36,7 @@ __all__ = [
     "apply_patch",
     "clip",
     "edit",
+    "fetch_tool",
     "follow_up",
     "git",
     "list_files",
@@ -43,6 +45,7 @@ __all__ = [
     "search",
     "shell",
     "tool",
+    "web_tools",
     "working",
     "write",
 ]

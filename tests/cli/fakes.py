@@ -87,6 +87,9 @@ class FakeScreen:
     def say(self, text: str) -> None:
         self.said.append(text)
 
+    def hold(self, held: bool, /) -> None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 

@@ -12,7 +12,7 @@ def test_the_package_shows_what_it_promises() -> None:
         "Model", "Profile", "complete", "ScriptedModel", "ScriptedReply", "call", "load_script",
         "Recording", "Replaying", "OpenAIChat", "OpenAIResponses", "AnthropicMessages", "cost_usd", "resolve",
         "outfit", "Metered", "CallRecord", "Latency", "Percentiles", "Fallback", "Switched", "Retrying", "Retry",
-        "Waiting", "Hedged", "Hedge", "Limited", "RateGate", "reply_cost_usd", "Outfitter",
+        "Waiting", "Hedged", "Hedge", "Limited", "RateGate", "reply_cost_usd", "Outfitter", "secrets_of",
     }  # fmt: skip
 
     assert set(captain.models.__all__) == promised

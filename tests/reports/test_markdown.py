@@ -11,8 +11,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from captain.core import events as ev
+from captain.core.actions import Decision, OpenHost, PermissionRequest
 from captain.core.tasks import Triage
 from captain.reports import RunView, to_markdown
+from captain.reports.jsonable import to_dict
 from captain.reports.marks import code, fenced, plain, quoted
 from tests.reports.sample import HOSTILE, hostile_run, opened, opening, record, whole_run
 from tests.reports.snapshot import assert_matches
@@ -128,3 +130,26 @@ def test_words_on_one_line_are_a_quotation_and_longer_ones_a_block() -> None:
     assert quoted("Fix *it*\n") == ["> Fix \\*it\\*"]
     assert quoted("a\nb") == ["```text", "a", "b", "```"]
     assert len(quoted(HOSTILE)) == 4
+
+
+def test_permissions_are_told_once_each_with_how_often() -> None:
+    action = OpenHost(host="docs.example.org")
+    asked = PermissionRequest(action=action, asked_by="build-T1", why="the docs", policy="p")
+    allowed = Decision(effect="allow", reason="the user allowed it", rule="grant")
+    denied = Decision(effect="deny", reason="the user said `no`", rule="answer")
+    view = RunView.of(
+        record(
+            *opening(),
+            ev.PermissionAsked(request=asked, digest=asked.digest(), reason="not granted"),
+            ev.PermissionDecided(action=action, asked_by="build-T1", decision=allowed),
+            ev.PermissionDecided(action=action, asked_by="build-T1", decision=allowed),
+            ev.PermissionDecided(action=OpenHost(host="evil.example"), asked_by="build-T1", decision=denied),
+        )
+    )
+
+    text = to_markdown(view)
+
+    assert "- **allowed** to `open docs.example.org:443` for build-T1, 2 times: the user allowed it" in text
+    assert "- **denied** to `open evil.example:443` for build-T1: the user said \\`no\\`" in text
+    assert "- A person was asked 1 time." in text
+    assert to_dict(view)["permissions"][2]["decision"] == denied
