@@ -1,5 +1,19 @@
 """Limits around a Build agent, as plain functions that can be used alone."""
 
-from captain.guards.scope import ScopeGuard, overlap, problems
+from captain.guards.judgement import Decision, Judgement, Ruling, Sources
+from captain.guards.overlap import overlap
+from captain.guards.protected import PROTECTED, Protection
+from captain.guards.scope import KINDS, ScopeGuard, problems
 
-__all__ = ["ScopeGuard", "overlap", "problems"]
+__all__ = [
+    "KINDS",
+    "PROTECTED",
+    "Decision",
+    "Judgement",
+    "Protection",
+    "Ruling",
+    "ScopeGuard",
+    "Sources",
+    "overlap",
+    "problems",
+]
