@@ -19,17 +19,9 @@ from captain.guards.names import canonical, folded, leads_out, oddity, shown
 from captain.guards.patterns import compiled
 from captain.guards.protected import Protections, granted_exactly
 
+KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)
+
 _FILE_MODES: Final = frozenset({"100644", "100755"})
-_GRANTED: Final[dict[ChangeKind, str]] = {
-    "add": "adds new files",
-    "edit": "edits files",
-    "delete": "deletes files",
-    "executable": "makes files executable, or takes that from them",
-    "symlink": "adds, changes or replaces symbolic links",
-    "submodule": "adds, changes or removes links to other repositories",
-    "binary": "writes files that are not text",
-    "odd_name": "gives files deceptive names",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +159,3 @@ def _of_pattern(pattern: str) -> Iterable[str]:
 
 def _is_symbol(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
-
-
-KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)

@@ -37,13 +37,9 @@ class Objects:
         with TemporaryDirectory() as folder:
             env = {**ENV, "GIT_INDEX_FILE": f"{folder}/index"}
             lines = "".join(f"{mode} {self.blobs[content]}\t{path}\0" for path, (mode, content) in files.items())
-            for args, stdin in (
-                (["update-index", "-z", "--index-info"], lines.encode("utf-8", "surrogateescape")),
-                (["write-tree"], b""),
-            ):
-                argv = ["git", "-C", str(self.root), *args]
-                done = subprocess.run(argv, input=stdin, env=env, capture_output=True, check=True)
-        return done.stdout.decode().strip()
+            update = ["git", "-C", str(self.root), "update-index", "-z", "--index-info"]
+            subprocess.run(update, input=lines.encode("utf-8", "surrogateescape"), env=env, check=True)
+            return subprocess.check_output(["git", "-C", str(self.root), "write-tree"], env=env, text=True).strip()
 
 
 @pytest.fixture(scope="module")
