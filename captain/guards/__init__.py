@@ -1,5 +1,6 @@
 """Limits around a Build agent, as plain functions that can be used alone."""
 
+from captain.guards.contradictions import idle
 from captain.guards.judgement import Decision, Judgement, Ruling, Sources
 from captain.guards.names import shown
 from captain.guards.overlap import overlap
@@ -17,6 +18,7 @@ __all__ = [
     "Ruling",
     "ScopeGuard",
     "Sources",
+    "idle",
     "overlap",
     "problems",
     "relevance",

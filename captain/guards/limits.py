@@ -11,7 +11,7 @@ from captain.core.hunks import Hunk
 from captain.core.tasks import Scope
 from captain.guards.judgement import Sources
 from captain.guards.names import shown
-from captain.guards.symbols import MODULE, changed_symbols, covers, defined_symbols
+from captain.guards.symbols import MODULE, Definitions, covers
 
 _LISTED = 5
 
@@ -33,17 +33,20 @@ def symbol_findings(scope: Scope, sources: Sources) -> tuple[tuple[Finding, ...]
         return (), ()
     found: list[Finding] = []
     warnings: list[str] = []
+    last_parts = [symbol.rpartition(".")[2] for symbol in scope.symbols]
     for path, (old, new) in sources.items():
         if not path.endswith((".py", ".pyi")) or old is None or new is None:
             continue
+        if not any(part in old or part in new for part in last_parts):  # most files, and parsing takes its time
+            continue
         try:
-            defined = defined_symbols(old) | defined_symbols(new)
-            changed = changed_symbols(old, new)
+            before, after = Definitions.of(old), Definitions.of(new)
         except (SyntaxError, ValueError):
             warnings.append(f"{shown(path)} cannot be read as Python, so nobody knows which of its symbols changed.")
             continue
-        if any(covers(scope.symbols, name) for name in defined):
-            found += [_beyond(path, name) for name in sorted(changed) if not covers(scope.symbols, name)]
+        if any(covers(scope.symbols, name) for name in before.names | after.names):
+            beyond = (name for name in before.changed_in(after) if not covers(scope.symbols, name))
+            found += [_beyond(path, name) for name in sorted(beyond)]
     return tuple(found), tuple(warnings)
 
 

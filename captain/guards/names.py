@@ -8,7 +8,10 @@ from typing import Final
 
 _IGNORED_BY_HFS: Final = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
-_BLANK: Final = frozenset("\u00a0\u034f\u115f\u1160\u2800\u3164\uffa0")
+_BLANK: Final = re.compile(
+    "[\u00a0\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200a\u202f\u205f\u2800\u3000\u3164"
+    "\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff]"
+)
 
 
 def canonical(path: str) -> str:
@@ -51,7 +54,7 @@ def oddity(path: str) -> str | None:
     if any("\ud800" <= char <= "\udfff" for char in path):
         return "is not UTF-8"
     for char in path:
-        if char in _BLANK or unicodedata.category(char) in _UNSEEN:
+        if _BLANK.match(char) or unicodedata.category(char) in _UNSEEN:
             return f"has a character that cannot be seen (U+{ord(char):04X})"
     return None
 

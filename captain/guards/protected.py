@@ -13,8 +13,8 @@ from functools import cache
 from typing import Final
 
 from captain.core.tasks import Scope
-from captain.guards.names import canonical, folded
-from captain.guards.patterns import Patterns, compiled
+from captain.guards.names import canonical
+from captain.guards.patterns import Patterns, compiled, compiled_folded
 
 _ANYTHING: Final = "\x01"  # stands for whatever a wildcard may match; no pattern has it
 
@@ -128,29 +128,24 @@ PROTECTED: Final[tuple[Protection, ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Protections:
-    """The protections of one scope."""
-
-    scope: Scope
-
-    def of(self, path: str, *, is_new: bool = False) -> Protection | None:
-        """The protection that keeps the scope from changing `path`, if one does."""
-        spelled = canonical(path)
-        for protection in _protections(self.scope.protect):
-            if protection.new_files and is_new:
-                continue
-            patterns = _patterns(protection, self.scope.protect)
-            if patterns.match(spelled) and not self._granted(path, protection, patterns):
-                return protection
+def protection_of(scope: Scope, path: str, *, is_new: bool = False) -> Protection | None:
+    """The protection that keeps the scope from changing `path`, if one does."""
+    spelled = canonical(path)
+    if not any(patterns.match(spelled) for patterns in _all_at_once(scope.protect)):
         return None
+    for protection, patterns, homes in _prepared(scope.protect):
+        if protection.new_files and is_new:
+            continue
+        if patterns.match(spelled) and not _granted(scope, path, patterns, homes):
+            return protection
+    return None
 
-    def _granted(self, path: str, protection: Protection, patterns: Patterns) -> bool:
-        homes = compiled(tuple(folded(pattern) for pattern in protection.home))
-        return any(
-            compiled((pattern,)).match(path) and any(patterns.match(place) or homes.match(place) for place in places)
-            for pattern, places in _places(self.scope.paths)
-        )
+
+def _granted(scope: Scope, path: str, patterns: Patterns, homes: Patterns) -> bool:
+    return any(
+        compiled((pattern,)).match(path) and any(patterns.match(place) or homes.match(place) for place in places)
+        for pattern, places in specimens(scope.paths)
+    )
 
 
 def granted_exactly(scope: Scope, path: str) -> bool:
@@ -163,22 +158,28 @@ def granted_exactly(scope: Scope, path: str) -> bool:
 
 
 @cache
-def _protections(protect: tuple[str, ...]) -> tuple[Protection, ...]:
-    if not any(pattern and not pattern.startswith("!") for pattern in protect):
-        return PROTECTED
-    return (Protection(name="scope", what="protected by this scope", patterns=()), *PROTECTED)
-
-
-@cache
-def _patterns(protection: Protection, protect: tuple[str, ...]) -> Patterns:
-    if protection.name == "scope":
-        return compiled(tuple(folded(pattern) for pattern in protect))
+def _prepared(protect: tuple[str, ...]) -> tuple[tuple[Protection, Patterns, Patterns], ...]:
+    """Every protection with its patterns and those of its home, spelled as `canonical` spells paths."""
     taken_out = tuple(pattern for pattern in protect if pattern.startswith("!"))
-    return compiled(tuple(folded(pattern) for pattern in (*protection.patterns, *taken_out)))
+    listed = [(protection, (*protection.patterns, *taken_out)) for protection in PROTECTED]
+    if len(taken_out) < len(protect):
+        own = Protection(name="scope", what="protected by this scope", patterns=protect)
+        listed.insert(0, (own, protect))
+    return tuple(
+        (protection, compiled_folded(patterns), compiled_folded(protection.home)) for protection, patterns in listed
+    )
 
 
 @cache
-def _places(paths: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _all_at_once(protect: tuple[str, ...]) -> tuple[Patterns, Patterns]:
+    """The protections that always hold as one list, and the scope's own: most paths are in neither."""
+    taken_out = (pattern for pattern in protect if pattern.startswith("!"))
+    listed = (pattern for protection in PROTECTED for pattern in protection.patterns)
+    return compiled_folded((*listed, *taken_out)), compiled_folded(protect)
+
+
+@cache
+def specimens(paths: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """For each pattern, specimens of what it matches: a file, and what lies below if that is a folder.
 
     In a specimen a wildcard has become something no other pattern names. So `tests/**` gives one that is within

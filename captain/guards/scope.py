@@ -13,11 +13,12 @@ from captain.core.diff import GITLINK, SYMLINK, Change, LineCount
 from captain.core.errors import UsageError
 from captain.core.hunks import Hunk
 from captain.core.tasks import ChangeKind, Scope
+from captain.guards.contradictions import undone
 from captain.guards.judgement import Decision, Judgement, Ruling, Sources
 from captain.guards.limits import budget_findings, symbol_findings, symbol_warnings
-from captain.guards.names import canonical, folded, leads_out, oddity, shown
-from captain.guards.patterns import compiled
-from captain.guards.protected import Protections, granted_exactly
+from captain.guards.names import canonical, leads_out, oddity, shown
+from captain.guards.patterns import compiled, compiled_folded
+from captain.guards.protected import granted_exactly, protection_of
 
 KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)
 
@@ -48,7 +49,7 @@ class ScopeGuard:
         path, name = change.path, shown(change.path)
         if reason := self._outside(path):
             return _ruling(change, "outside", reason)
-        if protection := Protections(self.scope).of(path, is_new=change.added):
+        if protection := protection_of(self.scope, path, is_new=change.added):
             reason = f"{name} is {protection.what}, and no pattern in paths names it."
             return _ruling(change, "protected", reason, protection.name)
         for kind, what in _kinds(change, lines):
@@ -92,7 +93,7 @@ class ScopeGuard:
             return f"{shown(path)} is matched by no pattern in paths."
         rule = forbidden.rule(path)
         if rule is None and self.scope.forbid:
-            rule = compiled(tuple(folded(pattern) for pattern in self.scope.forbid)).rule(canonical(path))
+            rule = compiled_folded(self.scope.forbid).rule(canonical(path))
         return None if rule is None else f"{shown(path)} is matched by the pattern {rule!r} in forbid."
 
     def _grants(self, kind: ChangeKind, path: str) -> bool:
@@ -136,6 +137,9 @@ def problems(scope: Scope) -> tuple[str, ...]:
     if not any(pattern.strip() and not pattern.startswith("!") for pattern in scope.paths):
         found.append("the scope names no path that may change")
     found += [problem for pattern in (*scope.paths, *scope.forbid, *scope.protect) for problem in _of_pattern(pattern)]
+    named = [pattern for pattern in scope.paths if pattern.strip() and not pattern.startswith(("!", "#"))]
+    if not found and named and len(undone(scope)) == len(named):
+        found.append("the scope forbids all that it allows: forbid covers every pattern in paths")
     found += [f"the scope's symbol {name!r} is no dotted name" for name in scope.symbols if not _is_symbol(name)]
     for name, limit in (("max_files", scope.max_files), ("max_lines", scope.max_lines)):
         if limit is not None and limit < 1:
@@ -148,6 +152,8 @@ def problems(scope: Scope) -> tuple[str, ...]:
 def _of_pattern(pattern: str) -> Iterable[str]:
     if pattern.startswith("/..") or ".." in pattern.split("/"):
         yield f"the scope pattern {pattern!r} leads out of the repository"
+    elif any(ord(char) < 32 for char in pattern):
+        yield f"the scope pattern {pattern!r} has a control character; write `?` for it"
     elif pattern.endswith("**/"):  # git means directories below only, which nobody intends
         yield f"the scope pattern {pattern!r} is ambiguous: write {pattern.removesuffix('**/') or '*'!r}"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -78,7 +79,7 @@ async def work_tree(repository: Repository) -> AsyncIterator[tuple[Git, str]]:
             GIT_OBJECT_DIRECTORY=scratch, GIT_ALTERNATE_OBJECT_DIRECTORIES=quoted(repository.objects)
         )
         located = work_tree_git(repository.git_dir, repository.root, repository.excludes)
-        git = located.with_env(**{**reading.env, "GIT_INDEX_FILE": scratch / "index"})
+        git = replace(located, env={**located.env, **reading.env, "GIT_INDEX_FILE": str(scratch / "index")})
         own = repository.git_dir / "index"
         if await to_thread.run_sync(own.exists):
             await to_thread.run_sync(copy_index, own, scratch / "index")

@@ -12,6 +12,7 @@ from captain.core.diff import Change, LineCount
 from captain.core.hunks import Hunk
 from captain.core.tasks import Scope
 from captain.guards import KINDS, ScopeGuard, problems
+from captain.guards.symbols import Definitions
 from tests.guards.changes import add, delete, edit
 
 
@@ -225,6 +226,29 @@ def test_symbols_narrow_a_python_file_to_the_definitions_named(edits: dict[str, 
     judged = ScopeGuard(scope).judge([edit("src/ship.py")], sources={"src/ship.py": (OLD, new)})
 
     assert [finding.claim for finding in judged.findings] == named
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("class A(\n    B): x = 1\n", "class A(\n    C): x = 1\n", True),
+        ("@one\nclass A:\n    pass\n", "@two\nclass A:\n    pass\n", True),
+        ("@one\ndef A():\n    pass\n", "@two\ndef A():\n    pass\n", True),
+        ("A = 1; B = 2\n", "A = 1; B = 3\n", False),
+        ("A = 1\rB = 2\r", "A = 1\rB = 3\r", False),
+        ("A = 1\rB = 2\r", "A = 2\rB = 2\r", True),
+        ("def A():\n    return 1  # one\n", "def A():\n\n    return (1)\n", False),
+        ("if x:\n    A = 1\n", "if x:\n    A = 2\n", False),
+        ("A = 1\nA = 2\n", "A = 1\n", True),
+    ],
+)
+def test_a_definition_changed_if_its_syntax_did(old: str, new: str, *, changed: bool) -> None:
+    assert ("A" in Definitions.of(old).changed_in(Definitions.of(new))) is changed
+
+
+def test_source_that_is_nested_too_deeply_is_no_reason_to_stop() -> None:
+    with pytest.raises((SyntaxError, ValueError)):
+        Definitions.of("(" * 100_000 + ")" * 100_000)
 
 
 def test_symbols_leave_files_alone_that_define_none_of_them() -> None:

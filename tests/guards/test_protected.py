@@ -127,3 +127,10 @@ def test_forbid_wins_over_a_grant() -> None:
 def test_the_reason_says_what_the_file_is() -> None:
     reason = ScopeGuard(Scope(paths=("**",))).rule(edit("uv.lock")).reason
     assert reason == "uv.lock is a lock file, and no pattern in paths names it."
+
+
+def test_a_later_pattern_of_the_scope_protects_again() -> None:
+    scope = Scope(paths=("**",), protect=("a/*", "!a/b", "!a/c.py", "a/c.py"))
+    assert protection(scope, "a/c.py") == "scope"
+    assert protection(scope, "a/d.py") == "scope"
+    assert protection(scope, "a/b") is None
