@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from captain.core.diff import Change, LineCount
 from captain.core.findings import Finding
@@ -13,7 +14,7 @@ from captain.guards.judgement import Sources
 from captain.guards.names import shown
 from captain.guards.symbols import MODULE, Definitions, covers
 
-_LISTED = 5
+_LISTED: Final = 5
 
 
 def budget_findings(scope: Scope, inside: Sequence[Change], lines: Mapping[str, LineCount]) -> tuple[Finding, ...]:
@@ -41,11 +42,12 @@ def symbol_findings(scope: Scope, sources: Sources) -> tuple[tuple[Finding, ...]
             continue
         try:
             before, after = Definitions.of(old), Definitions.of(new)
+            changed = before.changed_in(after)
         except (SyntaxError, ValueError):
             warnings.append(f"{shown(path)} cannot be read as Python, so nobody knows which of its symbols changed.")
             continue
         if any(covers(scope.symbols, name) for name in before.names | after.names):
-            beyond = (name for name in before.changed_in(after) if not covers(scope.symbols, name))
+            beyond = (name for name in changed if not covers(scope.symbols, name))
             found += [_beyond(path, name) for name in sorted(beyond)]
     return tuple(found), tuple(warnings)
 

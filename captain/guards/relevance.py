@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -135,17 +135,23 @@ def _direct(hunk: Hunk, fact: _Facts, seeds: _Seeds) -> str | None:
 
 def _linked(hunks: Sequence[Hunk], facts: Sequence[_Facts], reasons: dict[int, str]) -> None:
     """Whatever defines what a serving hunk uses, or uses what it defines, serves too."""
-    spread = Counter(name for fact in facts for name in fact.names)
-    common = {name for name, count in spread.items() if count > max(3, len(hunks) // 4)}
+    using: defaultdict[str, list[int]] = defaultdict(list)
+    defining: defaultdict[str, list[int]] = defaultdict(list)
+    for number, fact in enumerate(facts):
+        for name in sorted(fact.names):
+            using[name].append(number)
+        for name in sorted(fact.defines):
+            defining[name].append(number)
+    most = max(3, len(hunks) // 4)  # a name that is everywhere links nothing
+    links = {name for name in defining if len(using[name]) <= most and len(name) >= NEAR_CHARS and name not in _COMMON}
     fresh = list(reasons)
     while fresh:
-        source = facts[fresh.pop()]
-        for number, fact in enumerate(facts):
-            if number in reasons:
-                continue
-            shared = ((fact.defines & source.names) | (fact.names & source.defines)) - common - _COMMON
-            if links := {name for name in shared if len(name) >= NEAR_CHARS}:
-                reasons[number] = f"It defines or uses {max(links, key=len)!r}, as a hunk that serves does."
+        fact = facts[fresh.pop()]
+        found = [(name, number) for name in fact.names & links for number in defining[name]]
+        found += [(name, number) for name in fact.defines & links for number in using[name]]
+        for name, number in sorted(found):
+            if number not in reasons:
+                reasons[number] = f"It defines or uses {name!r}, as a hunk that serves does."
                 fresh.append(number)
 
 

@@ -11,6 +11,8 @@ from typing import Final
 MODULE: Final = ""
 """Stands for statements of a module that define no name, such as a call; imports and docstrings do not count."""
 
+_LONGEST_CHARS: Final = 1_000_000  # parsing more takes seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
@@ -20,7 +22,9 @@ class Definitions:
 
     @classmethod
     def of(cls, source: str) -> Definitions:
-        """Raises `SyntaxError` or `ValueError` if it is no Python."""
+        """Raises `SyntaxError` or `ValueError` if it is no Python, or more than anybody writes."""
+        if len(source) > _LONGEST_CHARS:
+            raise ValueError("It is too long.")
         found: defaultdict[str, list[tuple[str, ast.stmt]]] = defaultdict(list)
         text = source.replace("\r\n", "\n").replace("\r", "\n")  # the line ends Python knows
         lines = text.split("\n")
@@ -38,13 +42,16 @@ class Definitions:
     def changed_in(self, other: Definitions) -> frozenset[str]:
         """The names that `other` defines in another way, or no more. Comments and layout do not count.
 
-        What only `other` defines is not among them.
+        What only `other` defines is not among them. Raises `ValueError` if a definition is nested too deeply.
         """
-        return frozenset(
-            name
-            for name in {*self.by_name, MODULE}
-            if not _same(self.by_name.get(name, ()), other.by_name.get(name, ()))
-        )
+        try:
+            return frozenset(
+                name
+                for name in {*self.by_name, MODULE}
+                if not _same(self.by_name.get(name, ()), other.by_name.get(name, ()))
+            )
+        except RecursionError as error:
+            raise ValueError("It is nested too deeply.") from error
 
 
 def covers(symbols: Sequence[str], name: str) -> bool:

@@ -32,6 +32,7 @@ from captain.review import LoopResult, ModelReviewer, Reviewer, ReviewLoop, Roun
 from captain.workspace import ImportRefusedError, Workspace, judge
 
 _SAID: Final = 5  # sentences; more are counted
+_READ_CHARS: Final = 1_000_000  # a diff no reviewer can read is not looked at hunk by hunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +225,8 @@ def _listed(sentences: Sequence[str]) -> str:
 
 def _doubts(task: Task, diff: str) -> tuple[str, ...]:
     """Hunks that seem to serve nothing the task asks for, unless that goes for all of them."""
+    if len(diff) > _READ_CHARS:
+        return ()
     answers = relevance(parse_hunks(diff), task)
     if not any(answer.serves for answer in answers):
         return ()

@@ -258,10 +258,21 @@ def test_symbols_leave_files_alone_that_define_none_of_them() -> None:
     assert ScopeGuard(scope).judge([edit(path) for path in sources], sources=sources).findings == ()
 
 
-def test_a_file_that_no_longer_parses_is_a_warning() -> None:
+@pytest.mark.parametrize(
+    "new",
+    [
+        "Ship = (",
+        "Ship = " + "+".join(["a"] * 20_000),
+        "Ship = " + "-" * 5_000 + "1",
+        "Ship = 1\n" + "#" * 1_000_001,
+        "Ship = '\0'",
+    ],
+    ids=["broken", "long", "deep", "huge", "nul"],
+)
+def test_a_file_that_cannot_be_parsed_is_a_warning(new: str) -> None:
     scope = Scope(paths=("/src/",), symbols=("Ship",))
 
-    judged = ScopeGuard(scope).judge([edit("src/ship.py")], sources={"src/ship.py": (OLD, "def (")})
+    judged = ScopeGuard(scope).judge([edit("src/ship.py")], sources={"src/ship.py": (OLD, new)})
 
     assert judged.warnings == ("src/ship.py cannot be read as Python, so nobody knows which of its symbols changed.",)
 

@@ -115,3 +115,12 @@ def test_hunks_are_read_by_their_counts_and_paths_are_unquoted() -> None:
         ('é "q".txt', "", (), ("new",), ()),
         ("with space", "", ("old",), (), ()),
     ]
+
+
+def test_a_long_chain_of_hunks_is_followed_to_its_end_and_names_that_are_everywhere_link_nothing() -> None:
+    chain = [hunk(f"quay/step{n}.py", added=(f"def step_{n}(q):", f"    return step_{n + 1}(q)")) for n in range(3000)]
+    everywhere = [hunk(f"quay/other{n}.py", added=("def everywhere(q): ...", "everywhere(1)")) for n in range(2000)]
+    start = hunk("quay/dates.py", added=("step_0(everywhere)",))
+    answers = relevance([start, *chain, *everywhere], TASK)
+    assert all(answer.serves for answer in answers[:3001])
+    assert not any(answer.serves for answer in answers[3001:])
