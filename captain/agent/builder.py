@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
@@ -12,14 +12,26 @@ from captain.agent.loop import Agent, Ending
 from captain.agent.prompts import prompt
 from captain.agent.window import Transcript
 from captain.core.findings import Finding
-from captain.core.tasks import FollowUp, Task
+from captain.core.tasks import ChangeKind, FollowUp, Scope, Task
+from captain.guards import KINDS, PROTECTED
 from captain.tools import WORKING, Tool
 from captain.workspace import Workspace
+
+_REFUSED: Final[dict[ChangeKind, str]] = {
+    "add": "new files",
+    "edit": "changes to files that are there",
+    "delete": "deletions",
+    "executable": "changes to what is executable",
+    "symlink": "symbolic links",
+    "submodule": "links to other repositories",
+    "binary": "files that are not text",
+    "odd_name": "names that deceive",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """Why a Build is asked again: open findings, and paths that were put back as outside the scope."""
+    """Why a Build is asked again: open findings, and what was put back as outside the scope, path or sentence each."""
 
     findings: tuple[Finding, ...]
     put_back: tuple[str, ...] = ()
@@ -80,17 +92,34 @@ def brief(task: Task, notes: str = "") -> str:
         for criterion in task.criteria
     )
     checks = "\n".join(f"- {check.name}: `{check.command}`" for check in task.checks) or "- none"
-    forbidden = f"\nNever: {', '.join(task.scope.forbid)}" if task.scope.forbid else ""
     parts = [
         f"# Task {task.id}: {task.title}",
         task.brief,
-        f"## Scope\nMay change: {', '.join(task.scope.paths)}{forbidden}",
+        f"## Scope\n{_limits(task.scope)}",
         f"## Done when\n{criteria}",
         f"## Checks\n{checks}",
     ]
     if notes:
         parts.append(f"## The project's own notes\n{notes}")
     return "\n\n".join(parts)
+
+
+def _limits(scope: Scope) -> str:
+    lines = [f"May change: {', '.join(scope.paths)}"]
+    if scope.forbid:
+        lines.append(f"Never: {', '.join(scope.forbid)}")
+    own = [pattern for pattern in scope.protect if not pattern.startswith("!")]
+    kinds = [*own, *(protection.name for protection in PROTECTED)]
+    lines.append(f"Protected, so put back unless a pattern above names it: {', '.join(kinds)}")
+    if scope.symbols:
+        lines.append(f"In files that define them, only: {', '.join(scope.symbols)}")
+    for most, what in ((scope.max_files, "files"), (scope.max_lines, "lines, added and removed")):
+        if most is not None:
+            lines.append(f"At most {most} {what}")
+    refused = [kind for kind in KINDS if kind not in scope.kinds]
+    if refused:
+        lines.append(f"Put back as well: {', '.join(_REFUSED[kind] for kind in refused)}")
+    return "\n".join(lines)
 
 
 def describe(feedback: Feedback) -> str:
@@ -103,7 +132,10 @@ def describe(feedback: Feedback) -> str:
     )
     parts = [f"The work was checked and reviewed. These findings are open:\n\n{findings}"]
     if feedback.put_back:
-        parts.append("These changes were outside the scope and have been put back: " + ", ".join(feedback.put_back))
+        parts.append(
+            "These changes were outside the scope and have been put back:\n"
+            + "\n".join(f"- {change}" for change in feedback.put_back)
+        )
     parts.append(
         "Mend what is wrong, within the same scope. If a finding does not hold, leave the code as it is and say why."
     )

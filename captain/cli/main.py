@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from captain.cli import flags
+from captain.cli import flags, scope
 from captain.cli.boundary import Switches
 from captain.cli.exits import CANCELLED, EXIT_CODES
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(scope.app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -30,6 +30,19 @@ class Change:
         return self.new_mode == ABSENT
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineCount:
+    """How much of one file changed; git counts no lines where it takes one side for binary."""
+
+    added: int
+    removed: int
+    binary: bool = False
+
+    @property
+    def total(self) -> int:
+        return self.added + self.removed
+
+
 def parse_raw(output: bytes) -> tuple[Change, ...]:
     """Reads `git diff-tree -r -z --raw --no-renames`; bytes that are no UTF-8 become surrogate escapes."""
     return tuple(_changes(output.split(b"\0")))
@@ -38,8 +51,24 @@ def parse_raw(output: bytes) -> tuple[Change, ...]:
 def _changes(fields: Iterable[bytes]) -> Iterator[Change]:
     parts = iter(fields)
     for meta in parts:
-        if not meta.startswith(b":"):  # the empty end, or a leading commit id
+        if not meta.startswith(b":"):  # the empty end, a leading commit id, or line counts
             continue
         old_mode, new_mode, old_id, new_id, _status = meta[1:].decode("ascii").split(" ")
         path = next(parts).decode("utf-8", "surrogateescape")
         yield Change(path=path, old_mode=old_mode, new_mode=new_mode, old_id=old_id, new_id=new_id)
+
+
+def parse_numstat(output: bytes) -> dict[str, LineCount]:
+    """By path, from `git diff-tree -r -z --numstat --no-renames`; entries of `--raw` in front are passed over."""
+    counts = {}
+    parts = iter(output.split(b"\0"))
+    for part in parts:
+        if part.startswith(b":"):
+            next(parts)  # its path, which may look like anything
+        elif part.count(b"\t") >= 2:
+            added, removed, path = part.split(b"\t", 2)
+            binary = added == b"-"
+            counts[path.decode("utf-8", "surrogateescape")] = LineCount(
+                added=0 if binary else int(added), removed=0 if binary else int(removed), binary=binary
+            )
+    return counts

@@ -42,7 +42,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What a reviewer gets to see: the task, the diff and the checks, never the builder's transcript."""
+    """What a reviewer gets to see: the task, the diff and the checks, never the builder's transcript.
+
+    `findings` are what rules found in the diff; they count like a reviewer's. `doubts` are sentences about places
+    that rules cannot judge.
+    """
 
     task: Task
     round: int
@@ -50,6 +54,8 @@ class Proposal:
     head: str
     diff: str
     checks: tuple[CheckResult, ...]
+    findings: tuple[Finding, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,10 @@ from captain.core.errors import CaptainError
 
 TaskKind: TypeAlias = Literal["fix", "change", "investigate"]
 TriageKind: TypeAlias = Literal["answer", "clarify", "fix", "change", "decline"]
+ChangeKind: TypeAlias = Literal["add", "edit", "delete", "executable", "symlink", "submodule", "binary", "odd_name"]
+
+USUAL_KINDS: Final[tuple[ChangeKind, ...]] = ("add", "edit", "delete")
+"""What any task may do within its scope. A rename is a deletion and an addition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +86,18 @@ class Criterion:
 class Scope:
     """What a task may change: gitignore-style patterns, the last one that matches decides.
 
-    `forbid` wins over `paths`.
+    `forbid` wins over `paths`. What `protect` matches may be changed only where `paths` names it, by a pattern
+    that begins in the protected place; it adds to what is always protected, and a pattern with `!` takes from
+    that. `symbols` narrow the Python files that define one of them. `kinds` are the changes granted.
     """
 
     paths: tuple[str, ...]
     forbid: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    max_files: int | None = None
+    max_lines: int | None = None
+    kinds: tuple[ChangeKind, ...] = USUAL_KINDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

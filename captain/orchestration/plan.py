@@ -13,7 +13,18 @@ from captain.core import codec
 from captain.core.errors import CaptainError
 from captain.core.events import PlanAdopted, Refused
 from captain.core.messages import Text
-from captain.core.tasks import Check, Criterion, Diagnosis, Plan, Scope, Task, TaskKind, Triage
+from captain.core.tasks import (
+    USUAL_KINDS,
+    ChangeKind,
+    Check,
+    Criterion,
+    Diagnosis,
+    Plan,
+    Scope,
+    Task,
+    TaskKind,
+    Triage,
+)
 from captain.guards import overlap, problems
 from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
@@ -50,11 +61,22 @@ class ProposedTask:
     brief: str
     """All that the Build agent is told."""
     paths: tuple[str, ...]
-    """What may change, as .gitignore patterns."""
+    """What may change, as .gitignore patterns. Tests that exist already, CI, lock files, git, hooks, agent, editor
+    and build configuration are put back unless a pattern names them, as tests/test_x.py, tests/ or go.mod do."""
     criteria: tuple[ProposedCriterion, ...]
     checks: tuple[Check, ...] = ()
     forbid: tuple[str, ...] = ()
     """What must not change although `paths` allows it."""
+    protect: tuple[str, ...] = ()
+    """More that must not change merely because a broad pattern in `paths` covers it."""
+    symbols: tuple[str, ...] = ()
+    """Functions or classes, such as Ship.sail: in Python files that define one, nothing else may change."""
+    max_files: int | None = None
+    """Most files, where the work has to stay small."""
+    max_lines: int | None = None
+    """Most lines, added and removed together."""
+    kinds: tuple[ChangeKind, ...] = USUAL_KINDS
+    """Kinds of change that are granted; a rename is add and delete."""
     depends_on: tuple[str, ...] = ()
     """Ids of tasks this one builds on."""
     diagnosis: str | None = None
@@ -79,7 +101,7 @@ def _as_task(proposed: ProposedTask, diagnoses: dict[str, Diagnosis], files: Seq
         title=proposed.title,
         kind=proposed.kind,
         brief=proposed.brief + (f"\n\nRoot cause ({diagnosis.id}): {diagnosis.cause}" if diagnosis else ""),
-        scope=Scope(paths=tuple(_anchored(pattern, files) for pattern in proposed.paths), forbid=proposed.forbid),
+        scope=_scope(proposed, files),
         criteria=tuple(
             Criterion(
                 id=f"{proposed.id}.{n}", text=c.text, check=c.check or None, evidence=(c.evidence or "").strip() or None
@@ -89,6 +111,18 @@ def _as_task(proposed: ProposedTask, diagnoses: dict[str, Diagnosis], files: Seq
         checks=tuple(checks),
         depends_on=proposed.depends_on,
         diagnosis=proposed.diagnosis or None,
+    )
+
+
+def _scope(proposed: ProposedTask, files: Sequence[str]) -> Scope:
+    return Scope(
+        paths=tuple(_anchored(pattern, files) for pattern in proposed.paths),
+        forbid=proposed.forbid,
+        protect=tuple(pattern for pattern in proposed.protect if not pattern.startswith("!")),
+        symbols=proposed.symbols,
+        max_files=proposed.max_files or None,  # where every field has to be given, 0 says that there is no limit
+        max_lines=proposed.max_lines or None,
+        kinds=proposed.kinds or USUAL_KINDS,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 import anyio
 
@@ -21,12 +23,16 @@ from captain.core.events import (
     TaskChanged,
 )
 from captain.core.findings import Finding, Proposal, Review
+from captain.core.hunks import parse_hunks
 from captain.core.tasks import FollowUp, Task, TaskState, next_state
-from captain.guards import ScopeGuard
+from captain.guards import Judgement, relevance, shown
 from captain.models import Model
 from captain.orchestration.context import Voyage
 from captain.review import LoopResult, ModelReviewer, Reviewer, ReviewLoop, Round
-from captain.workspace import ImportRefusedError, Workspace
+from captain.workspace import ImportRefusedError, Workspace, judge
+
+_SAID: Final = 5  # sentences; more are counted
+_READ_CHARS: Final = 1_000_000  # a diff no reviewer can read is not looked at hunk by hunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +148,21 @@ class _Author:
         except ImportRefusedError as refused:  # a link out of the tree, say: the Build is told, once
             await self._build(Feedback(findings=_refusals(refused)))
             snapshot = await self._snapshot(round_)
-        head = await self._in_scope(snapshot, round_)
+        head, judged = await self._in_scope(snapshot, round_)
         checks = await voyage.run_checks(task.checks, head, path=f"task/{task.id}/round/{round_}/checks")
         await voyage.tell(ChecksRan(task=task.id, round=round_, commit=head, results=checks))
         await self.work.go("reviewing", f"round {round_}")
         diff = await voyage.repository.diff(self.start, head)
-        return Proposal(task=task, round=round_, base=self.start, head=head, diff=diff, checks=checks)
+        return Proposal(
+            task=task,
+            round=round_,
+            base=self.start,
+            head=head,
+            diff=diff,
+            checks=checks,
+            findings=judged.findings,
+            doubts=(*judged.warnings, *_doubts(task, diff)),
+        )
 
     async def _build(self, feedback: Feedback | None) -> BuildReport:
         task = self.work.task
@@ -173,13 +188,14 @@ class _Author:
         )
         return commit
 
-    async def _in_scope(self, snapshot: str, round_: int) -> str:
+    async def _in_scope(self, snapshot: str, round_: int) -> tuple[str, Judgement]:
         """The snapshot without what the scope does not allow; that is kept under a ref and noted."""
         voyage, task = self.voyage, self.work.task
-        outside = ScopeGuard(task.scope).outside(await voyage.repository.changes(self.start, snapshot))
-        paths = self.put_back = tuple(change.path for change in outside)
-        if not outside:
-            return snapshot
+        judged = await judge(voyage.repository.git, task.scope, self.start, snapshot)
+        self.put_back = tuple(ruling.reason for ruling in judged.refused)
+        if not judged.refused:
+            return snapshot, judged
+        paths = tuple(ruling.path for ruling in judged.refused)
         ref = ids.drift_ref(voyage.run, task.id, round_)
         message = f"{task.title} (round {round_}, without what is outside its scope)"
 
@@ -193,13 +209,29 @@ class _Author:
         await voyage.tell(DriftPutBack(task=task.id, round=round_, paths=paths, ref=ref))
         follow_up = FollowUp(
             title=f"Changes of {task.id} outside its scope were put back",
-            detail="Whether they are wanted is a decision of its own.",
+            detail=f"{_listed(self.put_back)} Whether they are wanted is a decision of its own.",
             paths=paths,
             task=task.id,
             ref=ref,
         )
         await voyage.note([follow_up])
-        return head
+        return head, judged
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    more = f" And {len(sentences) - _SAID} more." if len(sentences) > _SAID else ""
+    return " ".join(sentences[:_SAID]) + more
+
+
+def _doubts(task: Task, diff: str) -> tuple[str, ...]:
+    """Hunks that seem to serve nothing the task asks for, unless that goes for all of them."""
+    if len(diff) > _READ_CHARS:
+        return ()
+    answers = relevance(parse_hunks(diff), task)
+    if not any(answer.serves for answer in answers):
+        return ()
+    doubted = [answer for answer in answers if not answer.serves]
+    return tuple(f"{shown(a.hunk.path)}, line {a.hunk.new_start}: {a.reason}" for a in doubted[:_SAID])
 
 
 def _reviewers(voyage: Voyage, task: Task) -> tuple[Reviewer, ...]:

@@ -48,7 +48,8 @@ async def _ignore(_: Proposal, __: Review) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewLoop:
-    """Independent reviewers over at most `max_rounds` rounds. Failed checks count as critical findings.
+    """Independent reviewers over at most `max_rounds` rounds. Failed checks count as critical findings,
+    and a proposal's own findings as they are.
 
     `on_review` hears of every review as it comes in.
     """
@@ -68,7 +69,8 @@ class ReviewLoop:
             proposal = await author.propose(len(rounds) + 1, findings)
             found = await self._review(proposal)
             failed = _numbered(failures(proposal.checks), f"R{proposal.round}.check-")
-            findings = (*failed, *(finding for review in found for finding in review.findings))
+            ruled = _numbered(proposal.findings, f"R{proposal.round}.rule-")
+            findings = (*failed, *ruled, *(finding for review in found for finding in review.findings))
             rounds.append(Round(proposal=proposal, findings=findings, reviews=found))
             ended = verdict(rounds, self.max_rounds)
             if ended is not None:

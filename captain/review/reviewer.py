@@ -136,11 +136,16 @@ def describe(proposal: Proposal) -> str:
         + (f"\n{result.output}" if not result.passed else "")
         for result in proposal.checks
     )
-    return "\n\n".join(
-        [
-            f"# Task {task.id}: {task.title}\n\n{task.brief}",
-            f"## Criteria\n{criteria}",
-            f"## Checks, as the library ran them\n{checks or 'none'}",
-            f"## The change\n{clip(proposal.diff, _DIFF_LIMIT_CHARS) or '(nothing was changed)'}",
-        ]
-    )
+    parts = [
+        f"# Task {task.id}: {task.title}\n\n{task.brief}",
+        f"## Criteria\n{criteria}",
+        f"## Checks, as the library ran them\n{checks or 'none'}",
+        f"## The change\n{clip(proposal.diff, _DIFF_LIMIT_CHARS) or '(nothing was changed)'}",
+    ]
+    if proposal.doubts:
+        doubts = "\n".join(f"- {doubt}" for doubt in proposal.doubts)
+        parts.append(
+            "## Does the task need these?\nA rule found no link between them and the task. It is often wrong, so "
+            f"decide for yourself; what no criterion needs is a finding.\n{doubts}"
+        )
+    return "\n\n".join(parts)

@@ -1,8 +1,19 @@
 """The user's repository and agents' private copies of it: `Repository`, `Workspaces`, and the import gate between."""
 
+from captain.workspace.judging import judge, work_tree
 from captain.workspace.quarantine import ImportRefusedError
 from captain.workspace.reclaiming import Salvaged, reclaim
 from captain.workspace.repository import MergeResult, Repository
 from captain.workspace.workspaces import Workspace, Workspaces
 
-__all__ = ["ImportRefusedError", "MergeResult", "Repository", "Salvaged", "Workspace", "Workspaces", "reclaim"]
+__all__ = [
+    "ImportRefusedError",
+    "MergeResult",
+    "Repository",
+    "Salvaged",
+    "Workspace",
+    "Workspaces",
+    "judge",
+    "reclaim",
+    "work_tree",
+]

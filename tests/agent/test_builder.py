@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +38,15 @@ def test_a_brief_holds_all_a_build_needs_to_know() -> None:
     assert "(evidence: the docstring)" in told
     assert told.endswith("> Be brief.")
     assert "notes" not in brief(TASK)
+
+
+def test_a_brief_says_what_is_protected_limited_and_not_granted() -> None:
+    scope = Scope(paths=("src/",), protect=("src/core/", "!Makefile"), symbols=("add",), max_files=2, max_lines=50)
+    told = brief(replace(TASK, scope=scope))
+    assert "Protected, so put back unless a pattern above names it: src/core/, tests, test set-up, ci," in told
+    for part in ("only: add", "At most 2 files", "At most 50 lines", "symbolic links"):
+        assert part in told
+    assert "new files" not in told
 
 
 def test_feedback_names_every_finding_and_what_was_put_back() -> None:

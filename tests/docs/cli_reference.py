@@ -22,6 +22,10 @@ END: Final = "<!-- /reference -->\n"
 def commands() -> dict[str, Callable[..., Any]]:
     """By what is typed to reach them."""
     found = {f"captain {info.callback.__name__}": info.callback for info in app.registered_commands if info.callback}
+    for group in (info.typer_instance for info in app.registered_groups):
+        assert group is not None
+        inner = [info.callback for info in group.registered_commands if info.callback]
+        found |= {f"captain {group.info.name} {callback.__name__}": callback for callback in inner}
     return {"captain": start, **found}
 
 

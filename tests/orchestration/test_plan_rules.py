@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captain.core.tasks import Check, Diagnosis, Location, Plan, Task, Triage
+from captain.core.tasks import Check, Diagnosis, Location, Plan, Scope, Task, Triage
 from captain.orchestration.plan import ProposedCriterion, ProposedTask, ancestors, as_plan, plan_problems
 
 FILES = ("README.md", "src/a.py", "src/b.py", "tests/test_a.py", "lib/src/old.py", "docs/README.md", "docs/index.md")
@@ -173,6 +173,22 @@ def test_a_fix_needs_no_other_proof_than_its_reproduction() -> None:
 def test_a_check_of_the_plan_cannot_take_the_place_of_the_reproduction() -> None:
     fake = Check(name="reproduction-D1", command="true")
     assert "T1 has 2 checks named 'reproduction-D1'" in problems(*fixes(checks=(TESTS, fake)), triage=FIX)
+
+
+def test_the_limits_of_a_proposal_become_those_of_its_scope() -> None:
+    limits: dict[str, Any] = {"protect": ("src/core/", "!AGENTS.md"), "symbols": ("f",), "kinds": ("edit", "binary")}
+    (made,) = plan(task("T1", "src/a.py", max_files=3, max_lines=0, **limits)).tasks
+    assert made.scope == Scope(
+        paths=("src/a.py",), protect=("src/core/",), symbols=("f",), max_files=3, kinds=("edit", "binary")
+    )
+    assert plan(task("T1", kinds=())).tasks[0].scope.kinds == ("add", "edit", "delete")
+
+
+def test_a_scope_that_allows_nothing_is_refused() -> None:
+    assert problems(task("T1", "src/a.py", forbid=("src/",))) == (
+        "T1: the scope forbids all that it allows: forbid covers every pattern in paths",
+    )
+    assert problems(task("T1", kinds=("binary",)))[0].startswith("T1: the scope grants neither 'add' nor")
 
 
 def test_criteria_are_numbered_within_their_task() -> None:

@@ -170,6 +170,52 @@ async def test_what_lies_outside_the_scope_is_put_back_kept_and_noted(repo: Path
     assert noted.follow_up.ref == drift.ref
 
 
+async def test_what_a_broad_scope_does_not_name_is_put_back_with_its_reason(repo: Path, state: Path) -> None:
+    edits = (write("calc.py", CALC_FIXED), write("AGENTS.md", "obey\n"), write("tests/test_new.py", "x = 1\n"))
+    script = [fix_triage(), plan(fix_task(paths=["**"]))]
+    outcome, events = await sail(
+        repo, state, crew(script, build=[edits, call("shell", command="chmod +x text.py"), "Done."], reviews=[review()])
+    )
+    assert outcome.status == "succeeded"
+    (drift,) = of(ev.DriftPutBack, events)
+    assert set(drift.paths) == {"AGENTS.md", "text.py"}
+    (noted,) = of(ev.FollowUpNoted, events)
+    assert "AGENTS.md is configuration of agents, and no pattern in paths names it." in noted.follow_up.detail
+    assert "text.py is executable now" in noted.follow_up.detail
+    changed = git(repo, "diff", "--name-only", f"main..{outcome.branch}").splitlines()
+    assert changed == ["calc.py", "tests/test_new.py"]
+
+
+async def test_a_change_over_its_budget_is_a_finding_the_build_has_to_mend(repo: Path, state: Path) -> None:
+    build = [
+        write("calc.py", CALC_FIXED + "# more\n" * 30),
+        "Done.",
+        ScriptedReply(calls=(write("calc.py", CALC_FIXED),), expects="lines are changed, and the scope allows 10."),
+        "Smaller.",
+    ]
+    script = [fix_triage(), plan(fix_task(max_lines=10))]
+    outcome, events = await sail(repo, state, crew(script, build=build, reviews=[review(), review()]))
+    assert outcome.status == "succeeded"
+    (ended,) = of(ev.LoopEnded, events)
+    assert (ended.verdict, ended.rounds, ended.kept_round) == ("converged", 2, 2)
+
+
+async def test_a_reviewer_is_asked_about_a_hunk_that_seems_to_serve_nothing(repo: Path, state: Path) -> None:
+    reviewer = ScriptedModel([review()], id="review-model")
+    edits = (write("calc.py", CALC_FIXED), write("text.py", "def whisper(words):\n    return words.lower()\n"))
+    team = captain.Crew(
+        captain=ScriptedModel([fix_triage(), plan(fix_task(paths=["calc.py", "*.py"]))], id="captain-model"),
+        build=ScriptedModel([edits, "Done."], id="build-model"),
+        review=[reviewer],
+    )
+    outcome, _ = await sail(repo, state, team)
+    assert outcome.status == "succeeded"
+    asked = str(reviewer.requests[0].messages[-1])
+    assert "Does the task need these?" in asked
+    assert "text.py, line 1: It shares no name with the task" in asked
+    assert "calc.py, line" not in asked
+
+
 async def test_open_findings_go_back_to_the_build_and_the_loop_converges(repo: Path, state: Path) -> None:
     build = [
         write("calc.py", CALC.replace("a - b", "abs(a) + b")),
