@@ -16,14 +16,14 @@ from captain.cli.exits import FAILED
 
 if TYPE_CHECKING:
     from captain.core.tasks import Scope
-    from captain.guards import Decision, Judgement, Ruling
+    from captain.guards import Standing, Judgement, Ruling
     from captain.workspace import Repository
 
 app = typer.Typer(
     name="scope", help="Hold a change to what was asked for.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_WORDS: Final[dict[Decision, str]] = {
+_WORDS: Final[dict[Standing, str]] = {
     "inside": "inside",
     "outside": "outside",
     "protected": "protected",

@@ -3,7 +3,7 @@
 from captain.guards.contradictions import idle
 from captain.guards.desk import Approver, PermissionDesk, refusal
 from captain.guards.grants import GrantBook, command_as_it_is
-from captain.guards.judgement import Judgement, Ruling, Sources
+from captain.guards.judgement import Judgement, Ruling, Sources, Standing
 from captain.guards.names import shown
 from captain.guards.overlap import overlap
 from captain.guards.permissions import Hook, decide, narrow, tightened
@@ -43,6 +43,7 @@ __all__ = [
     "SecretRule",
     "ServerRule",
     "Sources",
+    "Standing",
     "SpendRule",
     "command_as_it_is",
     "decide",

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from captain.core.diff import Change
 from captain.core.findings import Finding
 
-Decision: TypeAlias = Literal["inside", "outside", "protected", "kind"]
+Standing: TypeAlias = Literal["inside", "outside", "protected", "kind"]
 
 Sources: TypeAlias = Mapping[str, tuple[str | None, str | None]]
 """By path, a file's text before and after; None where there is none."""
@@ -23,7 +23,7 @@ class Ruling:
     """
 
     change: Change
-    decision: Decision
+    decision: Standing
     reason: str
     rule: str | None = None
 
