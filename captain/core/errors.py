@@ -15,6 +15,7 @@
     ├── GitError                    git refused
     ├── WorkspaceError              a workspace or what it hands back is not usable
     ├── SandboxError
+    │   └── SandboxUnavailableError  nothing on this machine holds what was asked for
     ├── BudgetExceededError         a limit would be passed by the next call
     ├── JournalError
     └── ToolError                   told to the model as the tool's result
@@ -123,6 +124,14 @@ class WorkspaceError(CaptainError):
 
 class SandboxError(CaptainError):
     """A box cannot be opened or is gone."""
+
+
+class SandboxUnavailableError(SandboxError):
+    """No sandbox on this machine holds all that is required; `missing` are the guarantees nothing holds."""
+
+    def __init__(self, message: str, *, missing: tuple[str, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.missing = missing
 
 
 class BudgetExceededError(CaptainError):

@@ -27,16 +27,17 @@ from captain.sandbox.box import ExceededLimit
 from captain.sandbox.counted import Counted
 from captain.sandbox.warden.tree import OWN_PROCESSES
 
-_WARDEN: Final = Path(__file__).parent / "warden"
-_BOOT: Final = """
+WARDEN: Final = Path(__file__).parent / "warden"
+BOOT: Final = """
 import sys
 package = type(sys)("warden")
 package.__path__ = [sys.argv[1]]
 sys.modules["warden"] = package
-import warden.main
-warden.main.serve(int(sys.argv[2]))
+import {module}
+{call}
 """
 """`captain` itself is not imported: its packages would load everything the host uses."""
+_SERVE: Final = BOOT.format(module="warden.main", call="warden.main.serve(int(sys.argv[2]))")
 _READY_S: Final = 20.0
 _CLOSE_S: Final = 5.0
 _COMPLAINT_BYTES: Final = 2000
@@ -181,7 +182,7 @@ def _begin(plan: Mapping[str, Any]) -> Link:
     try:
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _BOOT, str(_WARDEN), str(theirs.fileno())],
+                [sys.executable, "-I", "-S", "-c", _SERVE, str(WARDEN), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=complaint,

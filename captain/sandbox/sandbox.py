@@ -6,20 +6,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-from captain.core.policy import Policy
+from captain.core.errors import SandboxError
+from captain.core.policy import Guarantee, Policy
 from captain.sandbox.box import Box
 from captain.sandbox.local import LocalBox
+from captain.sandbox.place import Layers
 
 
 class Sandbox(ABC):
-    """`name` stands in every report; `isolated` says whether commands are kept from the rest of the machine."""
+    """`name` stands in every report; `isolated` says whether commands are kept from the rest of the machine.
+
+    `guarantees` are what it holds whatever runs in it. `layers`: a box can stand on `Layers`. `owner` is the
+    user and group that the files of copies have to belong to, where that is not who runs Captain.
+    """
 
     name: str
     isolated: bool
+    guarantees: frozenset[Guarantee] = frozenset()
+    layers: bool = False
+    owner: tuple[int, int] | None = None
 
     @abstractmethod
-    async def open(self, root: Path, policy: Policy, /) -> Box:
-        """A box in `root`. Raises `SandboxError`; never falls back to something weaker."""
+    async def open(self, place: Path | Layers, policy: Policy, /) -> Box:
+        """A box in a folder, or on layers. Raises `SandboxError`; never falls back to something weaker."""
 
     @staticmethod
     def none(*, env: Mapping[str, str] | None = None) -> Sandbox:
@@ -34,5 +43,7 @@ class _Unsandboxed(Sandbox):
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = dict(env)
 
-    async def open(self, root: Path, policy: Policy, /) -> Box:
-        return LocalBox(root, {**self._env, **policy.env})
+    async def open(self, place: Path | Layers, policy: Policy, /) -> Box:
+        if isinstance(place, Layers):
+            raise SandboxError("Without a sandbox there are no layers.")
+        return LocalBox(place, {**self._env, **policy.env})

@@ -21,7 +21,7 @@ STAGE = "/sys"
 def build(plan: dict) -> list[int]:
     """The descriptors the host gets: the root of the copy, the temporary folder, the listening socket if wanted."""
     if plan["namespaces"]:
-        _enter_namespaces(plan)
+        enter_namespaces()
         _gather(plan)
     os.mkdir(f"{plan['tmp']}/home", 0o700)
     if plan["user"]:
@@ -36,7 +36,7 @@ def build(plan: dict) -> list[int]:
     return shared
 
 
-def _enter_namespaces(plan: dict) -> None:
+def enter_namespaces() -> None:
     flags = kernel.NEWNS | kernel.NEWNET
     user, group = os.geteuid(), os.getegid()
     if user:
@@ -70,9 +70,7 @@ def _raise_loopback() -> None:
 def _gather(plan: dict) -> None:
     root, layers = plan["root"], plan["layers"]
     if layers:
-        base, upper, work = (_escaped(layers[name]) for name in ("base", "upper", "work"))
-        options = f"lowerdir={base},upperdir={upper},workdir={work}" + (",userxattr" if os.geteuid() else "")
-        kernel.mount("captain", root, "overlay", kernel.NOSUID_NODEV, options)
+        lay(root, layers)
     if plan["landlock"]:
         _hold_still(root)
     kernel.mount("captain", plan["tmp"], "tmpfs", kernel.NOSUID_NODEV, f"size={plan['tmp_bytes']},mode=0700")
@@ -89,6 +87,12 @@ def _gather(plan: dict) -> None:
     for name, content in plan["files"]:
         with open(f"{STAGE}/{name}", "wb") as file:
             file.write(content)
+
+
+def lay(root: str, layers: dict) -> None:
+    base, upper, work = (_escaped(layers[name]) for name in ("base", "upper", "work"))
+    options = f"lowerdir={base},upperdir={upper},workdir={work}" + (",userxattr" if os.geteuid() else "")
+    kernel.mount("captain", root, "overlay", kernel.NOSUID_NODEV, options)
 
 
 def _hold_still(root: str) -> None:
