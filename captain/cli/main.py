@@ -12,6 +12,7 @@ import typer
 from captain.cli import flags, scope
 from captain.cli.boundary import Switches
 from captain.cli.exits import CANCELLED, EXIT_CODES
+from captain.cli.shortcuts import shortcuts
 
 if TYPE_CHECKING:
     from captain.api import Outcome
@@ -28,6 +29,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(scope.app)
+
+
+app.command()(shortcuts)
 
 
 def _print_version(wanted: bool) -> None:

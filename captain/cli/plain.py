@@ -154,6 +154,17 @@ def _(event: ev.DriftPutBack, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.ShortcutsFound, _view: RunView) -> Iterator[str]:
+    where = f"{one_line(event.task)}  round {event.round}"
+    for finding in event.findings:
+        yield f"{where}: shortcut in {_clip(finding.path)}: {_clip(finding.claim)}"
+    if event.questions:
+        yield f"{where}: {words.count(len(event.questions), 'possible shortcut')} put to the reviewers"
+    if event.unread:
+        yield f"{where}: not looked at for shortcuts: {_clip(', '.join(event.unread))}"
+
+
+@_lines.register
 def _(event: ev.FollowUpNoted, _view: RunView) -> Iterator[str]:
     where = f"{one_line(event.follow_up.task)}  " if event.follow_up.task else ""
     yield f"{where}follow-up: {_clip(event.follow_up.title)}"

@@ -164,6 +164,21 @@ class DriftPutBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShortcutsFound:
+    """What the shortcut guard found in a round: `findings` block it, `questions` were put to the reviewers.
+
+    `unread` are changed files it did not look at, as they are too large or no text.
+    """
+
+    task: str
+    round: int
+    findings: tuple[Finding, ...]
+    questions: tuple[Finding, ...] = ()
+    unread: tuple[str, ...] = ()
+    kind: Literal["shortcuts_found"] = "shortcuts_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUpNoted:
     follow_up: FollowUp
     kind: Literal["follow_up_noted"] = "follow_up_noted"
@@ -268,6 +283,7 @@ Event: TypeAlias = (
     | ToolCalled
     | SnapshotTaken
     | DriftPutBack
+    | ShortcutsFound
     | FollowUpNoted
     | ChecksRan
     | Reviewed

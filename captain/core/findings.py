@@ -45,7 +45,8 @@ class Proposal:
     """What a reviewer gets to see: the task, the diff and the checks, never the builder's transcript.
 
     `findings` are what rules found in the diff; they count like a reviewer's. `doubts` are sentences about places
-    that rules cannot judge.
+    that rules cannot judge, `questions` places that may be shortcuts: a reviewer decides whether the change
+    justifies them.
     """
 
     task: Task
@@ -56,6 +57,7 @@ class Proposal:
     checks: tuple[CheckResult, ...]
     findings: tuple[Finding, ...] = ()
     doubts: tuple[str, ...] = ()
+    questions: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from captain.guards.rules import (
     SpendRule,
 )
 from captain.guards.scope import KINDS, ScopeGuard, problems
+from captain.guards.shortcuts import FileChange, Shortcut, ShortcutGuard, find_shortcuts
 
 __all__ = [
     "KINDS",
@@ -28,6 +29,7 @@ __all__ = [
     "AgentRule",
     "Approver",
     "CommandRule",
+    "FileChange",
     "GrantBook",
     "Hook",
     "HostRule",
@@ -42,11 +44,14 @@ __all__ = [
     "ScopeRule",
     "SecretRule",
     "ServerRule",
+    "Shortcut",
+    "ShortcutGuard",
     "Sources",
     "SpendRule",
     "Standing",
     "command_as_it_is",
     "decide",
+    "find_shortcuts",
     "idle",
     "narrow",
     "overlap",

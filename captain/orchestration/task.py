@@ -28,6 +28,7 @@ from captain.core.tasks import FollowUp, Task, TaskState, next_state
 from captain.guards import Judgement, relevance, shown
 from captain.models import Model
 from captain.orchestration.context import Voyage
+from captain.orchestration.shortcuts import look_for_shortcuts
 from captain.review import LoopResult, ModelReviewer, Reviewer, ReviewLoop, Round
 from captain.workspace import ImportRefusedError, Workspace, judge
 
@@ -149,6 +150,9 @@ class _Author:
             await self._build(Feedback(findings=_refusals(refused)))
             snapshot = await self._snapshot(round_)
         head, judged = await self._in_scope(snapshot, round_)
+        found = await look_for_shortcuts(voyage.repository, task.id, round_, self.start, head)
+        if found.findings or found.questions or found.unread:
+            await voyage.tell(found)
         checks = await voyage.run_checks(task.checks, head, path=f"task/{task.id}/round/{round_}/checks")
         await voyage.tell(ChecksRan(task=task.id, round=round_, commit=head, results=checks))
         await self.work.go("reviewing", f"round {round_}")
@@ -160,8 +164,9 @@ class _Author:
             head=head,
             diff=diff,
             checks=checks,
-            findings=judged.findings,
+            findings=(*judged.findings, *found.findings),
             doubts=(*judged.warnings, *_doubts(task, diff)),
+            questions=found.questions,
         )
 
     async def _build(self, feedback: Feedback | None) -> BuildReport:

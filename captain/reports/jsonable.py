@@ -93,6 +93,7 @@ def _round(shown: RoundView) -> dict[str, Any]:
         "files": shown.snapshot.files if shown.snapshot else None,
         "checks": list(shown.checks),
         "reviews": [_without_kind(review) for review in shown.reviews],
+        "shortcuts": _without_kind(shown.shortcuts) if shown.shortcuts else None,
         "put_back": [_without_kind(drift) for drift in shown.drift],
     }
 

@@ -28,6 +28,24 @@ def findings(view: RunView) -> Iterator[str]:
         yield ""
 
 
+def shortcuts(view: RunView) -> Iterator[str]:
+    """What the guard only asked about, in the round that was kept; what blocks is among the findings."""
+    for task in view.tasks.values():
+        found = task.kept_round.shortcuts if task.kept_round else None
+        if found is None or not (found.questions or found.unread):
+            continue
+        yield f"{plain(task.id)}, round {found.round}: put to the reviewers, who decide whether it is justified"
+        yield ""
+        for question in found.questions:
+            yield f"- {code(question.path)}: {plain(question.claim)}"
+            if question.anchor.strip():
+                yield f"  - At {code(question.anchor)}"
+            yield f"  - {plain(question.evidence)}"
+        if found.unread:
+            yield "- Not looked at, as too large or no text: " + ", ".join(code(path) for path in found.unread)
+        yield ""
+
+
 def _finding(finding: Finding) -> Iterator[str]:
     where = f" {code(finding.path)}" if finding.path else ""  # a failed check has no path
     yield f"- **{finding.severity}**{where}: {plain(finding.claim)} ({plain(finding.category)})"

@@ -29,6 +29,7 @@ def to_markdown(view: RunView) -> str:
         ("Evidence", _evidence),
         ("Bugs reproduced", _reproductions),
         ("Checks on the integrated result", _result_checks),
+        ("Possible shortcuts", leftovers.shortcuts),
         ("Findings left", leftovers.findings),
         ("Follow-ups", leftovers.follow_ups),
         ("Branches", leftovers.branches),
@@ -146,6 +147,11 @@ def _round(shown: RoundView) -> str:
     if shown.drift:
         paths = ", ".join(code(path) for drift in shown.drift for path in drift.paths)
         parts.append(f"put back outside the scope: {paths}")
+    if shown.shortcuts is not None:
+        found = ", ".join(f"{plain(one.claim)} {code(one.path)}" for one in shown.shortcuts.findings)
+        asked = words.count(len(shown.shortcuts.questions), "possible shortcut")
+        parts += [f"shortcut: {found}"] if found else []
+        parts += [f"{asked} put to the reviewers"] if shown.shortcuts.questions else []
     if failed := shown.failed_checks:
         names = ", ".join(f"{code(result.check.name)} ({words.exit_code(result.exit_code)})" for result in failed)
         parts.append(f"{len(failed)} of {words.count(len(shown.checks), 'check')} failed: {names}")

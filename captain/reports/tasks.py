@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from captain.core.events import BranchSet, DriftPutBack, LoopEnded, Reviewed, SnapshotTaken
+from captain.core.events import BranchSet, DriftPutBack, LoopEnded, Reviewed, ShortcutsFound, SnapshotTaken
 from captain.core.findings import Finding, Verdict
 from captain.core.tasks import CheckResult, Criterion, Task, TaskState
 
@@ -40,6 +40,7 @@ class RoundView:
     checks: tuple[CheckResult, ...] = ()
     reviews: list[Reviewed] = field(default_factory=list)
     drift: list[DriftPutBack] = field(default_factory=list)
+    shortcuts: ShortcutsFound | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -243,6 +243,10 @@ class RunView:
         self._task(event.task).at_round(event.round).drift.append(event)
 
     @_on.register
+    def _(self, event: ev.ShortcutsFound) -> None:
+        self._task(event.task).at_round(event.round).shortcuts = event
+
+    @_on.register
     def _(self, event: ev.FollowUpNoted) -> None:
         self.follow_ups.append(event.follow_up)
 

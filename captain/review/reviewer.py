@@ -148,4 +148,14 @@ def describe(proposal: Proposal) -> str:
             "## Does the task need these?\nA rule found no link between them and the task. It is often wrong, so "
             f"decide for yourself; what no criterion needs is a finding.\n{doubts}"
         )
+    for title, asked in (
+        ("Found by rule (it stands; do not repeat it)", proposal.findings),
+        ("Asked by rule (object unless the task or the change justifies it)", proposal.questions),
+    ):
+        if asked:
+            parts.append(f"## {title}\n" + "\n".join(_stated(finding) for finding in asked))
     return "\n\n".join(parts)
+
+
+def _stated(finding: Finding) -> str:
+    return f"- {finding.path}: {finding.claim}\n  at: `{finding.anchor}`\n  {finding.evidence}"

@@ -86,6 +86,14 @@ class Repository:
             raise self.git.failed(args, answer)
         return answer.exit_code == 0
 
+    async def merge_base(self, one: str, other: str) -> str | None:
+        """The newest commit both have in their history; None if there is none."""
+        args = ("merge-base", one, other)
+        answer = await self.git.attempt(*args)
+        if answer.exit_code > 1:
+            raise self.git.failed(args, answer)
+        return answer.stdout.decode().strip() or None
+
     async def tree(self, rev: str) -> str:
         return await self.git.text("rev-parse", "--verify", "--end-of-options", f"{rev}^{{tree}}")
 

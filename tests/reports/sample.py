@@ -164,6 +164,11 @@ def first_round() -> tuple[Event, ...]:
                 ref=f"refs/captain/{RUN}/drift/T1/1",
             )
         ),
+        ev.ShortcutsFound(
+            task="T1",
+            round=1,
+            findings=(finding("test-deleted", "major", "Test deleted (line 4 before the change, in test_week)."),),
+        ),
         ev.TaskChanged(task="T1", state="checking"),
         ev.ChecksRan(
             task="T1",
@@ -180,6 +185,13 @@ def second_round() -> tuple[Event, ...]:
         ev.TaskChanged(task="T1", state="building", reason="round 2"),
         called("T1/build", "build", cost=None),
         ev.SnapshotTaken(task="T1", round=2, base=BASE, commit="c" * 40, ref=f"refs/captain/{RUN}/task/T1/2", files=2),
+        ev.ShortcutsFound(
+            task="T1",
+            round=2,
+            findings=(),
+            questions=(finding("expected-changed", "minor", "Expected value changed (line 9, in test_week)."),),
+            unread=("tests/data/weeks.bin",),
+        ),
         ev.TaskChanged(task="T1", state="checking"),
         ev.ChecksRan(task="T1", round=2, commit="c" * 40, results=(result(FIX.checks[0]), result(SUITE))),
         ev.TaskChanged(task="T1", state="reviewing"),
@@ -265,6 +277,7 @@ def hostile_run() -> tuple[Recorded, ...]:
         ev.PlanAdopted(plan=Plan(summary=HOSTILE, tasks=(task,))),
         ev.TaskChanged(task="T1", state="building", reason=HOSTILE),
         ev.DriftPutBack(task="T1", round=1, paths=(HOSTILE,), ref=HOSTILE),
+        ev.ShortcutsFound(task="T1", round=1, findings=(objection,), questions=(objection,), unread=(HOSTILE,)),
         ev.FollowUpNoted(follow_up=FollowUp(title=HOSTILE, detail=HOSTILE, paths=(HOSTILE,), task="T1", ref=HOSTILE)),
         ev.ChecksRan(task="T1", round=1, commit=BASE, results=(checked,)),
         ev.Reviewed(task="T1", round=1, reviewer=HOSTILE, findings=(objection,), evidence=(("C2", HOSTILE),)),

@@ -103,7 +103,7 @@ def test_a_task_takes_time_from_its_first_building_to_its_end() -> None:
     task = view.tasks["T1"]
 
     assert task.settled_at is not None
-    assert task.elapsed_s(START + timedelta(days=1)) == 45.0
+    assert task.elapsed_s(START + timedelta(days=1)) == 50.0
 
 
 class TestEvidence:
