@@ -27,7 +27,7 @@ ETC: Final = tuple(
 _OF_A_PREFIX: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "include", "shims", "versions", "plugins")
 """Of an installation in somebody's home only these are shown: beside them may lie credentials."""
 _NAMED: Final = {
-    "PYENV_ROOT": (*_OF_A_PREFIX, "completions", "pyenv.d"),
+    "PYENV_ROOT": (*_OF_A_PREFIX, "completions", "pyenv.d", "version"),
     "RUSTUP_HOME": ("toolchains", "settings.toml"),
     "NVM_DIR": ("versions",),
     "JAVA_HOME": ("",),

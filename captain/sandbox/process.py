@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import anyio
 
+from captain.core.errors import SandboxError
 from captain.sandbox.box import ExceededLimit
 
 DRAIN_S: Final = 0.15
@@ -160,6 +161,16 @@ async def execute(
 
 
 async def _supervise(running: Running, streams: _Streams, timeout_s: float | None) -> bool:
+    try:
+        return await _until_ended(running, streams, timeout_s)
+    except BaseExceptionGroup as failed:
+        broken, others = failed.split(SandboxError)
+        if broken is None or others is not None:
+            raise
+    raise SandboxError("The box is gone: the process that held it has ended.")
+
+
+async def _until_ended(running: Running, streams: _Streams, timeout_s: float | None) -> bool:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(streams.move)
         try:

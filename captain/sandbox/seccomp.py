@@ -34,6 +34,8 @@ _ARGUMENTS: Final = 16
 _NAMESPACE_FLAGS: Final = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _TERMINAL_INPUT: Final = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX put characters into a terminal's input
 _X32: Final = 0x40000000
+_SET_USER: Final = 0o4000
+_CREATE: Final = 0o100 | 0x400000  # O_CREAT; O_TMPFILE's own bit
 
 AF_UNIX: Final = 1
 AF_INET: Final = 2
@@ -68,6 +70,13 @@ class Machine:
     clone3: int
     socket: int
     ioctl: int
+    open: int
+    openat: int
+    prlimit: int
+    modes: dict[int, int]
+    """Calls that give a file a mode, by the place of the mode among their arguments."""
+    shared: tuple[int, ...]
+    """Memory, queues and semaphores that processes find by a number or a name, whoever's they are."""
     has_x32: bool = False
 
 
@@ -78,6 +87,11 @@ MACHINES: Final = {
         clone3=435,
         socket=41,
         ioctl=16,
+        open=2,
+        openat=257,
+        prlimit=302,
+        modes={90: 1, 91: 1, 268: 2, 452: 2, 85: 1, 133: 1, 259: 2},  # chmod, fchmod, fchmodat(2), creat, mknod(at)
+        shared=(29, 30, 64, 65, 66, 68, 69, 70, 71, 220, 240, 241),
         has_x32=True,
         denied={
             "ptrace": 101,
@@ -136,6 +150,11 @@ MACHINES: Final = {
         clone3=435,
         socket=198,
         ioctl=29,
+        open=-1,  # there is none
+        openat=56,
+        prlimit=261,
+        modes={52: 1, 53: 2, 452: 2, 33: 2},
+        shared=(180, 181, 186, 187, 188, 189, 190, 191, 192, 193, 194, 196),
         denied={
             "lookup_dcookie": 18,
             "umount2": 39,
@@ -184,8 +203,10 @@ MACHINES: Final = {
 }
 
 
-def build_filter(machine: Machine, families: Sequence[int]) -> bytes:
+def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = True) -> bytes:
     """The program as an array of `struct sock_filter`. `families` are those that `socket` may open.
+
+    `shared` says whether memory and queues may be found by number: only where the box has its own of them.
 
     Netlink is allowed for its routing protocol only, which looking up addresses needs. Pairs of connected
     sockets are always allowed, since they lead nowhere.
@@ -197,8 +218,12 @@ def build_filter(machine: Machine, families: Sequence[int]) -> bytes:
         *_where(machine.clone, [_load(_ARGUMENTS), *_if_bits(_NAMESPACE_FLAGS, _EPERM), _return(_ALLOW)]),
         *_where(machine.socket, _sockets(families)),
         *_where(machine.ioctl, _ioctls()),
+        *_where(machine.prlimit, _prlimit()),
+        *(word for number, place in machine.modes.items() for word in _where(number, _mode(place))),
+        *(_where(machine.open, _opened(1)) if machine.open >= 0 else []),
+        *_where(machine.openat, _opened(2)),
     ]
-    numbers = sorted(machine.denied.values())
+    numbers = sorted((*machine.denied.values(), *(() if shared else machine.shared)))
     program += [_instruction(_EQUALS, number, len(numbers) - place, 0) for place, number in enumerate(numbers)]
     program += [_return(_ALLOW), _return(_EPERM)]
     return b"".join(program)
@@ -208,6 +233,32 @@ def _sockets(families: Sequence[int]) -> list[bytes]:
     netlink = [_load(_ARGUMENTS + 16), *_if_equal(0, _ALLOW), _return(_EAFNOSUPPORT)]
     allowed = [word for family in families for word in _if_equal(family, _ALLOW)]
     return [_load(_ARGUMENTS), *allowed, *_where(_AF_NETLINK, netlink), _return(_EAFNOSUPPORT)]
+
+
+def _prlimit() -> list[bytes]:
+    """Of other processes limits may be read and not set: they need not be the box's own."""
+    of_itself = [_load(_ARGUMENTS), *_if_equal(0, _ALLOW)]
+    low, high = _ARGUMENTS + 16, _ARGUMENTS + 20
+    return [
+        *of_itself,
+        _load(low),
+        _instruction(_EQUALS, 0, 1, 0),
+        _return(_EPERM),
+        _load(high),
+        *_if_equal(0, _ALLOW),
+        _return(_EPERM),
+    ]
+
+
+def _mode(place: int) -> list[bytes]:
+    """A program that runs as its owner would, outside, run as the user."""
+    return [_load(_ARGUMENTS + 8 * place), *_if_bits(_SET_USER, _EPERM), _return(_ALLOW)]
+
+
+def _opened(flags: int) -> list[bytes]:
+    """Of a file that is not made, the mode is whatever lies in its place."""
+    made = [_load(_ARGUMENTS + 8 * (flags + 1)), *_if_bits(_SET_USER, _EPERM)]
+    return [_load(_ARGUMENTS + 8 * flags), _instruction(_HAS_BITS, _CREATE, 0, len(made)), *made, _return(_ALLOW)]
 
 
 def _ioctls() -> list[bytes]:

@@ -17,11 +17,11 @@ from captain.sandbox.seccomp import MACHINES, build_filter
 PROXY_PORT: Final = 3128
 
 
-def call_filter(families: Sequence[int]) -> bytes:
+def call_filter(families: Sequence[int], *, shared: bool = True) -> bytes:
     machine = MACHINES.get(os.uname().machine)
     if machine is None:
         raise SandboxError(f"There is no system-call filter for the processor {os.uname().machine!r}.")
-    return build_filter(machine, families)
+    return build_filter(machine, families, shared=shared)
 
 
 def layers_of(place: Path | Layers) -> dict[str, str] | None:

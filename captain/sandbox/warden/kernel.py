@@ -6,6 +6,7 @@ import ctypes
 import os
 
 NEWNS = 0x00020000
+NEWIPC = 0x08000000
 NEWUSER = 0x10000000
 NEWNET = 0x40000000
 

@@ -33,7 +33,7 @@ class Command:
         """Of a namespace the first process is ended, and the kernel ends the rest; a supervisor ends its tree."""
         if self._leash is None:
             os.kill(self.pid, 9)
-        else:
+        elif self._leash >= 0:  # one that takes its time to end may be told again
             os.close(self._leash)
             self._leash = -1
 

@@ -37,7 +37,7 @@ def build(plan: dict) -> list[int]:
 
 
 def enter_namespaces() -> None:
-    flags = kernel.NEWNS | kernel.NEWNET
+    flags = kernel.NEWNS | kernel.NEWNET | kernel.NEWIPC
     user, group = os.geteuid(), os.getegid()
     if user:
         kernel.unshare(flags | kernel.NEWUSER)
@@ -73,9 +73,10 @@ def _gather(plan: dict) -> None:
         lay(root, layers)
     if plan["landlock"]:
         _hold_still(root)
-    kernel.mount("captain", plan["tmp"], "tmpfs", kernel.NOSUID_NODEV, f"size={plan['tmp_bytes']},mode=0700")
+    size = f"size={plan['tmp_bytes']},nr_inodes={plan['tmp_bytes'] // 4096}"
+    kernel.mount("captain", plan["tmp"], "tmpfs", kernel.NOSUID_NODEV, f"{size},mode=0700")
     if plan["landlock"]:
-        size = f"size={plan['tmp_bytes']},mode=1777"
+        size += ",mode=1777"
         kernel.mount("captain", "/dev/shm", "tmpfs", kernel.NOSUID_NODEV, size)
         return
     kernel.mount("captain", STAGE, "tmpfs", kernel.NOSUID_NODEV, "mode=0755")

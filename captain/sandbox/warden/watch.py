@@ -8,10 +8,14 @@ import time
 from . import tree
 
 _EVERY_S = 0.1
-_SHARE = 20
-"""A look may take a twentieth of the time between looks, however large the box has become."""
+_SHARE = 10
+"""A look may take a tenth of the time between looks, however large the box has become."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_DEEPEST = 200
+_ENTRY_BYTES = 4096
+"""What a file or folder counts for at least: an empty one takes an inode, of which a disk has a fixed number too."""
+_DEEPEST = 100
+_MOST_WAITING = 200
+_TOO_MUCH = 1 << 60
 
 
 class Watch:
@@ -21,23 +25,29 @@ class Watch:
         self._memory_bytes = plan["memory_bytes"]
         self._processes = plan["processes"]
         self._allowed_bytes: int | None = None
+        self._most_bytes = 0
+        self._used_bytes = 0
+        self._free_bytes = (0, 0)
         self._next_s = 0.0
+        self._next_disk_s = 0.0
 
     def due_s(self) -> float:
         """Seconds until the next look."""
         if self._allowed_bytes is None:  # before the first command: what lies there is not the box's doing
-            self._allowed_bytes = self._disk_bytes + (0 if self._folder["empty"] else used_bytes(self._folder["path"]))
-            self._next_s = time.monotonic() + _EVERY_S
+            self._used_bytes = 0 if self._folder["empty"] else used_bytes(self._folder["path"])
+            self._allowed_bytes = self._disk_bytes + self._used_bytes
+            self._most_bytes = self._allowed_bytes + self._disk_bytes
+            self._free_bytes = _free_bytes(self._folder["path"])
+            self._next_s = self._next_disk_s = time.monotonic() + _EVERY_S
         return max(0.0, self._next_s - time.monotonic())
 
     def exceeded(self) -> str:
         """The limit that is passed, or nothing."""
         began_s = time.monotonic()
-        try:
-            return self._passed()
-        finally:
-            now_s = time.monotonic()
-            self._next_s = now_s + max(_EVERY_S, _SHARE * (now_s - began_s))
+        passed = self._passed()
+        now_s = time.monotonic()
+        self._next_s = now_s + max(_EVERY_S, _SHARE * (now_s - began_s))
+        return passed or self._disk_passed()
 
     def _passed(self) -> str:
         pids = tree.descendants()
@@ -45,32 +55,66 @@ class Watch:
             return "processes"
         if sum(map(_private_bytes, pids)) > self._memory_bytes:
             return "memory"
-        used = used_bytes(self._folder["path"])
-        if used > (self._allowed_bytes or 0):
-            self._allowed_bytes = used  # so that what is too much can be removed again
-            return "disk"
         return ""
+
+    def _disk_passed(self) -> str:
+        """In a large copy a look takes long, so between looks the free space of the disk tells when to look at once."""
+        allowed = self._allowed_bytes or 0
+        began_s = time.monotonic()
+        free = _free_bytes(self._folder["path"])
+        gone = max(before - now for before, now in zip(self._free_bytes, free, strict=True))
+        if began_s < self._next_disk_s and gone <= allowed - self._used_bytes:
+            return ""
+        used = used_bytes(self._folder["path"])
+        now_s = time.monotonic()
+        self._next_disk_s = now_s + max(_EVERY_S, _SHARE * (now_s - began_s))
+        self._used_bytes, self._free_bytes = used, free
+        if used <= allowed:
+            return ""
+        self._allowed_bytes = min(used, self._most_bytes)  # so that what is too much can be removed again
+        return "disk"
+
+
+def _free_bytes(path: str) -> tuple[int, int]:
+    """Of the file system, by its blocks and by what its inodes count for."""
+    try:
+        facts = os.statvfs(path)
+    except OSError:
+        return 0, 0
+    return facts.f_bavail * facts.f_frsize, facts.f_favail * _ENTRY_BYTES
 
 
 def used_bytes(path: str) -> int:
     """What a tree takes on disk. No link is followed, whoever swaps folders meanwhile."""
     try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        waiting = [os.open(path, _FOLDER)]
     except OSError:
         return 0
-    return _used_below(folder, _DEEPEST)
+    total = 0
+    while waiting:
+        total += _used_below(waiting.pop(), _DEEPEST, waiting)
+    return total
 
 
-def _used_below(folder: int, depth: int) -> int:
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _used_below(folder: int, depth: int, waiting: list[int]) -> int:
+    """Folders that lie too deep wait, opened, until those above them are closed."""
     total = 0
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 try:
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if depth and entry.is_dir(follow_symlinks=False):
-                        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                        total += _used_below(os.open(entry.name, flags, dir_fd=folder), depth - 1)
+                    total += max(_ENTRY_BYTES, entry.stat(follow_symlinks=False).st_blocks * 512)
+                    if not entry.is_dir(follow_symlinks=False):
+                        continue
+                    if depth:
+                        total += _used_below(os.open(entry.name, _FOLDER, dir_fd=folder), depth - 1, waiting)
+                    elif len(waiting) < _MOST_WAITING:
+                        waiting.append(os.open(entry.name, _FOLDER, dir_fd=folder))
+                    else:  # nothing honest looks like this
+                        return _TOO_MUCH
                 except OSError:  # gone, or replaced, since it was listed
                     continue
     except OSError:
