@@ -6,20 +6,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
+from captain.core.errors import SandboxError
 from captain.core.policy import Policy
 from captain.sandbox.box import Box
 from captain.sandbox.local import LocalBox
+from captain.sandbox.place import Layers
 
 
 class Sandbox(ABC):
-    """`name` stands in every report; `isolated` says whether commands are kept from the rest of the machine."""
+    """`name` stands in every report; `isolated` says whether commands are kept from the rest of the machine.
+
+    `layers` says whether it can open `Layers`, `owner` whom the files of a copy have to belong to where that
+    is not the host's own user: its uid and gid.
+    """
 
     name: str
     isolated: bool
+    layers: bool = False
+    owner: tuple[int, int] | None = None
 
     @abstractmethod
-    async def open(self, root: Path, policy: Policy, /) -> Box:
-        """A box in `root`. Raises `SandboxError`; never falls back to something weaker."""
+    async def open(self, place: Path | Layers, policy: Policy, /) -> Box:
+        """A box in `place`. Raises `SandboxError`; never falls back to something weaker."""
 
     @staticmethod
     def none(*, env: Mapping[str, str] | None = None) -> Sandbox:
@@ -34,5 +42,7 @@ class _Unsandboxed(Sandbox):
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = dict(env)
 
-    async def open(self, root: Path, policy: Policy, /) -> Box:
-        return LocalBox(root, {**self._env, **policy.env})
+    async def open(self, place: Path | Layers, policy: Policy, /) -> Box:
+        if isinstance(place, Layers):
+            raise SandboxError("Layers need a sandbox that can mount them.")
+        return LocalBox(place, {**self._env, **policy.env})
