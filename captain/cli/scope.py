@@ -16,7 +16,7 @@ from captain.cli.exits import FAILED
 
 if TYPE_CHECKING:
     from captain.core.tasks import Scope
-    from captain.guards import Standing, Judgement, Ruling
+    from captain.guards import Judgement, Ruling, Standing
     from captain.workspace import Repository
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from captain.core.errors import UsageError
 from captain.core.hunks import Hunk
 from captain.core.tasks import ChangeKind, Scope
 from captain.guards.contradictions import undone
-from captain.guards.judgement import Standing, Judgement, Ruling, Sources
+from captain.guards.judgement import Judgement, Ruling, Sources, Standing
 from captain.guards.limits import budget_findings, symbol_findings, symbol_warnings
 from captain.guards.names import canonical, leads_out, oddity, shown
 from captain.guards.patterns import compiled, compiled_folded

@@ -102,7 +102,7 @@ def _settle(root: Path, owner: tuple[int, int] | None) -> None:
             if owner:
                 os.chown(root, *owner)
         for name in (*names, *files):
-            path = os.path.join(folder, name)
+            path = Path(folder, name)
             if owner:
                 os.chown(path, *owner, follow_symlinks=False)
             os.utime(path, ns=(past_ns, past_ns), follow_symlinks=False)
@@ -112,7 +112,7 @@ def _hand_over(root: Path, owner: tuple[int, int]) -> None:
     os.chown(root, *owner)
     for folder, names, files in os.walk(root):
         for name in (*names, *files):
-            os.chown(os.path.join(folder, name), *owner, follow_symlinks=False)
+            os.chown(Path(folder, name), *owner, follow_symlinks=False)
 
 
 def _make_writable(folder: Path) -> None:

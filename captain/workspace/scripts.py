@@ -53,7 +53,7 @@ a commit nobody else has, and stops altogether at one without commits. Tests tha
 folders behind.
 """
 
-_READ: Final = f"""
+_READ: Final = """
 rm -rf .git/index .git/index.lock .git/HEAD.lock .git/MERGE_HEAD .git/CHERRY_PICK_HEAD .git/REVERT_HEAD \\
     .git/rebase-merge .git/rebase-apply .git/sequencer
 g read-tree --reset -u "$1"

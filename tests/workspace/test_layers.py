@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import anyio
@@ -76,6 +75,7 @@ async def test_the_base_snapshot_is_made_once_and_never_changed(repo: Repo, tmp_
     opened = await Repository.open(repo.root)
     workspaces = Workspaces(opened, tmp_path / "copies", "run1", layering)
     seen: list[dict[str, tuple[int, int, int]]] = []
+    base = tmp_path
     for name in ("T1", "T2"):
         async with workspaces.open(name, opened.head) as workspace:
             (base,) = (tmp_path / "copies" / "run1").glob("@base-*")
@@ -89,11 +89,11 @@ async def test_the_base_snapshot_is_made_once_and_never_changed(repo: Repo, tmp_
 
 
 def states(root: Path) -> dict[str, tuple[int, int, int]]:
-    return {
-        str(path.relative_to(root)): (facts.st_mode, facts.st_mtime_ns, facts.st_size)
-        for path in root.rglob("*")
-        if (facts := path.lstat())
-    }
+    found = {}
+    for path in root.rglob("*"):
+        facts = path.lstat()
+        found[str(path.relative_to(root))] = (facts.st_mode, facts.st_mtime_ns, facts.st_size)
+    return found
 
 
 async def test_a_copy_at_another_commit_than_the_base_snapshots(repo: Repo, tmp_path: Path, layering: Sandbox) -> None:
@@ -208,6 +208,6 @@ async def test_whiteouts_and_closed_folders_are_removed_with_their_layers(
     workspaces = Workspaces(opened, tmp_path / "copies", "run1", layering)
     async with workspaces.open("T1", opened.head) as workspace:
         await sh(workspace, "rm -rf src; mkdir src; mkdir -m 0 closed; mkdir -p a/b; touch a/b/c; chmod -R a-w a")
-        assert os.listdir(tmp_path / "copies" / "run1" / "T1" / "work")
+        assert list((tmp_path / "copies" / "run1" / "T1" / "work").iterdir())
     await workspaces.close()
     assert not list((tmp_path / "copies").iterdir())

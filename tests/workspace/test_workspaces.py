@@ -33,7 +33,16 @@ async def sh(workspace: Workspace, command: str) -> str:
 
 
 async def test_a_snapshot_brings_back_exactly_what_the_files_are(repo: Repo, tmp_path: Path) -> None:
-    repo.commit({"run.sh": "#!/bin/sh\n", "old": "x", "crlf.txt": "1\r\n2\r\n", "folder/in": "y", "README": "upper"})
+    repo.commit(
+        {
+            "run.sh": "#!/bin/sh\n",
+            "old": "x",
+            "crlf.txt": "1\r\n2\r\n",
+            "folder/in": "y",
+            "README": "upper",
+            "readme": "",
+        }
+    )
     opened, workspaces = await workspaces_for(repo, tmp_path / "copies")
     odd = os.fsdecode(b"n\xffn\n-utf8")
     async with workspaces.open("T1", opened.head) as workspace:
