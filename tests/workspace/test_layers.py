@@ -211,3 +211,15 @@ async def test_whiteouts_and_closed_folders_are_removed_with_their_layers(
         assert list((tmp_path / "copies" / "run1" / "T1" / "work").iterdir())
     await workspaces.close()
     assert not list((tmp_path / "copies").iterdir())
+
+
+async def test_a_repository_that_only_its_owner_may_read(repo: Repo, tmp_path: Path, sandbox: Sandbox) -> None:
+    for path in (repo.root, *repo.root.rglob("*")):
+        path.chmod(path.stat().st_mode & 0o700)
+    opened = await Repository.open(repo.root)
+    workspaces = Workspaces(opened, tmp_path / "copies", "run1", sandbox)
+    async with workspaces.open("T1", opened.head) as workspace:
+        assert await sh(workspace, "git log --format=%s; git status --porcelain; echo x > new") == "first"
+        commit = await workspace.snapshot("Work")
+    await workspaces.close()
+    assert [change.path for change in await opened.changes(opened.head, commit)] == ["new"]
