@@ -38,7 +38,7 @@ TARGETS = {
     "private copy with its box, warm": 50.0,
     "eight at once, with their boxes": 500.0,
     "first command in a box": 40.0,
-    "import of a result, before the gate": 30.0,
+    "import of a result with the gate": 30.0,
     "persistent shell over plain bash": 1.0,
 }
 

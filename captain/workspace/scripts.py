@@ -16,11 +16,15 @@ set -e
 export LC_ALL=C GIT_INDEX_FILE={INDEX}
 g() {{
     git --git-dir=.git --work-tree=. -c core.bare=false -c core.fsmonitor=false -c core.hooksPath=/dev/null \\
-        -c core.splitIndex=false -c core.untrackedCache=false "$@"
+        -c core.splitIndex=false -c core.untrackedCache=false -c core.fsync=none "$@"
 }}
 rm -f {INDEX}.lock
 """
-"""Whoever held the lock was ended together with its command."""
+"""Whoever held the lock was ended together with its command.
+
+Git would wait for the disk for every object it writes. Those of a copy are not kept: what comes back is
+written anew on the host, where git does wait.
+"""
 
 _LISTS: Final = ".git/captain/new .git/captain/listed .git/captain/kept .git/captain/changed .git/captain/ids"
 
@@ -33,9 +37,10 @@ g ls-files -z --exclude-standard --others >.git/captain/new &
 looking=$!
 changed
 wait "$looking"
-if [ -s .git/captain/new ]; then
-    # Paths end with NUL and may hold line ends: for sed the two change places, and change back.
-    # What ends with a slash is a repository nested in the files.
+# Paths end with NUL and may hold line ends: for grep and sed the two change places, and change back.
+# What ends with a slash is a repository nested in the files.
+if tr '\\0\\n' '\\n\\0' <.git/captain/new | grep -q '/$'; then nested=0; else nested=$?; fi
+if [ "$nested" != 1 ]; then
     tr '\\0\\n' '\\n\\0' <.git/captain/new >.git/captain/listed
     sed '/\\/$/d' <.git/captain/listed >.git/captain/kept
     tr '\\0\\n' '\\n\\0' <.git/captain/kept >.git/captain/new
