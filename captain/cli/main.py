@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from captain.cli import flags, scope
+from captain.cli import doctor, flags, scope
 from captain.cli.boundary import Switches
 from captain.cli.exits import CANCELLED, EXIT_CODES
 from captain.cli.shortcuts import shortcuts
@@ -187,6 +187,9 @@ def report(
     stored = find_run(state_dir or default_state_dir(), run)
     masker = Masker(named=secret_variables())  # the record may be older than what is a secret now
     print_report(RunView.of(map(masker.value, stored.events())), as_json=form == "json")
+
+
+app.command()(doctor.doctor)
 
 
 def _finish(carry: Callable[[], Awaitable[Outcome | None]], screen: Screen) -> int:

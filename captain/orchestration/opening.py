@@ -52,10 +52,11 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
     with project.hold(run) as folder:
         store = await SqliteStore.open(project.journal, run)
         try:
-            yield (
-                await _open(request, run, repository=repository, project=project, store=store, setting=setting),
-                folder,
-            )
+            voyage = await _open(request, run, repository=repository, project=project, store=store, setting=setting)
+            try:
+                yield voyage, folder
+            finally:
+                await voyage.workspaces.close()
         finally:
             await store.aclose()
 

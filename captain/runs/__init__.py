@@ -3,7 +3,7 @@
 from captain.runs.journal import Entry, Journal, MemoryStore, Store
 from captain.runs.ledger import Ledger
 from captain.runs.sqlite import SqliteStore
-from captain.runs.state import Project, StoredRun, default_state_dir, find_run, stored_runs
+from captain.runs.state import Project, StoredRun, default_state_dir, find_run, stored_projects, stored_runs
 
 __all__ = [
     "Entry",
@@ -16,5 +16,6 @@ __all__ = [
     "StoredRun",
     "default_state_dir",
     "find_run",
+    "stored_projects",
     "stored_runs",
 ]

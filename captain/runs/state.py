@@ -68,6 +68,15 @@ class Project:
     def workspaces(self) -> Path:
         return self.folder / "work"
 
+    @property
+    def git_dir(self) -> Path | None:
+        """Of the repository it belongs to, as far as that is noted."""
+        try:
+            noted = json.loads((self.folder / _ABOUT).read_text("utf-8"))["git_dir"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return Path(noted) if isinstance(noted, str) else None
+
     def run_folder(self, run: str) -> Path:
         return self.folder / "runs" / run
 
@@ -116,6 +125,11 @@ class StoredRun:
     def events(self) -> tuple[Recorded, ...]:
         with contextlib.closing(connect(self.project.journal, read_only=True)) as connection:
             return tuple(decode_event(entry) for entry in read_entries(connection, self.id, events_only=True))
+
+
+def stored_projects(state_dir: Path) -> tuple[Project, ...]:
+    """Every repository that has had a run."""
+    return tuple(Project(path.parent) for path in sorted(state_dir.glob(f"*/{_ABOUT}")))
 
 
 def stored_runs(state_dir: Path, common_dir: Path | None = None) -> tuple[StoredRun, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,10 +17,10 @@ from anyio import to_thread
 
 from captain.workspace.git import Git, quoted
 from captain.workspace.repository import Repository
+from captain.workspace.scripts import INDEX
 from captain.workspace.staging import copy_index
 
-INDEX: Final = ".git/captain/index"
-"""The index snapshots are made with, out of reach of what an agent stages, locks or forgets."""
+_SETTLED_NS: Final = 10 * 10**9
 
 _SETTINGS: Final = """
 [user]
@@ -48,8 +49,19 @@ _BY_PRODUCTS: Final = (
 """What commands leave behind and nobody would commit; files git already tracks are not affected."""
 
 
-async def make_copy(repository: Repository, root: Path, commit: str, *, draft: Path) -> None:
-    """Made as `draft` and then renamed, so that `root` is complete if it exists. Raises `GitError`, `OSError`."""
+async def make_copy(
+    repository: Repository,
+    root: Path,
+    commit: str,
+    *,
+    draft: Path,
+    owner: tuple[int, int] | None = None,
+    settled: bool = False,
+) -> None:
+    """Made as `draft` and then renamed, so that `root` is complete if it exists. Raises `GitError`, `OSError`.
+
+    All of it belongs to `owner` then. `settled` files are seen to be unchanged without being read.
+    """
     git_dir = draft / ".git"
     await to_thread.run_sync(partial(git_dir.mkdir, parents=True))
     bare = Git(git_dir=git_dir, work_tree=draft)
@@ -58,7 +70,13 @@ async def make_copy(repository: Repository, root: Path, commit: str, *, draft: P
     await to_thread.run_sync(_furnish, repository, git_dir)
     await bare.run("update-ref", "--no-deref", "HEAD", commit)
     await bare.run("read-tree", "--reset", "-u", commit)
+    if settled or owner:
+        await to_thread.run_sync(_settle, draft, owner)
+        # an exit code of 1 is about files git would write otherwise by now, such as those with other line ends
+        await bare.attempt("update-index", "-q", "--ignore-submodules", "--refresh")
     await to_thread.run_sync(copy_index, git_dir / "index", draft / INDEX)
+    if owner:
+        await to_thread.run_sync(_hand_over, git_dir, owner)
     await to_thread.run_sync(draft.rename, root)
 
 
@@ -73,6 +91,28 @@ def remove_copy(root: Path) -> bool:
             for name in names:
                 _make_writable(Path(folder, name))
     return False
+
+
+def _settle(root: Path, owner: tuple[int, int] | None) -> None:
+    """Files older than the index that is written next: what is not, git reads each time it looks for changes."""
+    past_ns = time.time_ns() - _SETTLED_NS
+    for folder, names, files in os.walk(root):
+        if folder == str(root):
+            names.remove(".git")
+            if owner:
+                os.chown(root, *owner)
+        for name in (*names, *files):
+            path = Path(folder, name)
+            if owner:
+                os.chown(path, *owner, follow_symlinks=False)
+            os.utime(path, ns=(past_ns, past_ns), follow_symlinks=False)
+
+
+def _hand_over(root: Path, owner: tuple[int, int]) -> None:
+    os.chown(root, *owner)
+    for folder, names, files in os.walk(root):
+        for name in (*names, *files):
+            os.chown(Path(folder, name), *owner, follow_symlinks=False)
 
 
 def _make_writable(folder: Path) -> None:

@@ -125,14 +125,19 @@ def reason_of(answer: Answer) -> str:
     return "; ".join(line.rstrip(".") for line in lines if line) + "." if answer.stderr.strip() else "no reason given."
 
 
-async def require_git() -> None:
-    """Raises `UsageError` if git is missing or too old."""
+async def git_version() -> str:
+    """What git says of itself, such as `git version 2.39.5`. Raises `UsageError` if it is missing."""
     output = Whole(1000)
     try:
         await execute(("git", "version"), start=StartGroup(cwd=Path("/"), env=git_environment()), stdout=output)
     except FileNotFoundError as error:
         raise _not_started(Path("/")) from error
-    stated = output.take().decode("utf-8", "replace").strip()
+    return output.take().decode("utf-8", "replace").strip()
+
+
+async def require_git() -> None:
+    """Raises `UsageError` if git is missing or too old."""
+    stated = await git_version()
     found = re.search(r"(\d+)\.(\d+)", stated)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
         oldest = ".".join(map(str, OLDEST))

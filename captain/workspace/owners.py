@@ -8,17 +8,25 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["copy", "layers", "base"]
 
 _SUFFIX: Final = ".owner"
+_BASE: Final = "@base-"  # no workspace can have such a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """`made_at` is ISO 8601. What is left in a `scratch` copy is nobody's work and need not be saved."""
+    """`made_at` is ISO 8601. What is left in a `scratch` copy is nobody's work and need not be saved.
+
+    `kind` says what lies beside the file: a whole copy, the layers of one, or a base snapshot. `on` is the
+    name of the base snapshot that layers stand on.
+    """
 
     run: str
     name: str
@@ -26,6 +34,8 @@ class Owner:
     repository: str
     made_at: str
     scratch: bool
+    kind: Kind = "copy"
+    on: str = ""
 
 
 class Claim:
@@ -33,7 +43,7 @@ class Claim:
 
     def __init__(self, file: Path, descriptor: int, owner: Owner | None) -> None:
         name = file.name.removesuffix(_SUFFIX)
-        self.copy = file.with_name(name.removeprefix("."))
+        self.copy = _copy_beside(file)
         self.draft = file.with_name(f"{name}.draft")
         self.owner = owner
         self._file = file
@@ -68,10 +78,77 @@ def claim_new(folder: Path, owner: Owner) -> Claim | None:
         os.close(descriptor)
 
 
+def base_name(commit: str) -> str:
+    """Of a new base snapshot; never that of another, so that what a killed host left is not in the way."""
+    return f"{_BASE}{commit[:12]}-{secrets.token_hex(4)}"
+
+
 def claim_abandoned(folder: Path) -> list[Claim]:
     """Claims to all copies whose host is gone; what has no owner file is left alone, and so is what is in use."""
-    claims = (_claim(file) for file in sorted(folder.resolve().glob(f"*/.*{_SUFFIX}")))
+    claims = (_claim(file) for file in _owner_files(folder) if not _is_base(file))
     return [claim for claim in claims if claim]
+
+
+def claim_unused_bases(folder: Path) -> list[Claim]:
+    """Claims to base snapshots whose host is gone and on which no copy stands any more, not even an abandoned one."""
+    claims = (_claim(file) for file in _owner_files(folder) if _is_base(file) and not _is_stood_on(file))
+    return [claim for claim in claims if claim]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """An owner file as it was found, nothing claimed. `owner` is None if its host had not yet written into it."""
+
+    copy: Path
+    owner: Owner | None
+    alive: bool
+
+
+def survey(folder: Path) -> tuple[Left, ...]:
+    """All that lies below `folder`, and whether its host lives."""
+    return tuple(left for file in _owner_files(folder) if (left := _seen(file)))
+
+
+def _seen(file: Path) -> Left | None:
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alive = False
+    except BlockingIOError:
+        alive = True
+    try:
+        return Left(copy=_copy_beside(file), owner=_owner_in(descriptor), alive=alive)
+    finally:
+        os.close(descriptor)
+
+
+def _owner_files(folder: Path) -> list[Path]:
+    return sorted(folder.resolve().glob(f"*/.*{_SUFFIX}"))
+
+
+def _copy_beside(file: Path) -> Path:
+    return file.with_name(file.name.removesuffix(_SUFFIX).removeprefix("."))
+
+
+def _is_base(file: Path) -> bool:
+    return file.name.startswith(f".{_BASE}")
+
+
+def _is_stood_on(file: Path) -> bool:
+    name = _copy_beside(file).name
+    for other in file.parent.glob(f".*{_SUFFIX}"):
+        with suppress(OSError):
+            descriptor = os.open(other, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                owner = _owner_in(descriptor)
+            finally:
+                os.close(descriptor)
+            if owner is not None and owner.on == name:
+                return True
+    return False
 
 
 def _claim(file: Path) -> Claim | None:

@@ -17,7 +17,8 @@ from anyio import to_thread
 
 from captain.core.diff import Change, parse_raw
 from captain.core.errors import GitError, WorkspaceError
-from captain.workspace.gate import problems
+from captain.core.hunks import parse_hunks
+from captain.workspace.gate import new_collisions, problems, secrets_in
 from captain.workspace.git import Git, quoted
 
 PACK_BYTES: Final = 256 * 1024 * 1024
@@ -45,13 +46,33 @@ async def import_tree(git: Git, objects: Path, pack: bytes, *, tree: str, base: 
             if await inside.text("cat-file", "-t", tree) != "tree":
                 raise ImportRefusedError((f"The object {tree} is no tree.",))
             changes = await diff_tree(inside, base, tree)
-            sizes = await _sizes(inside, changes)
+            found = problems(changes, await _sizes(inside, changes))
+            found = found or await _problems_of_content(inside, base, tree, changes)
         except GitError as error:
             raise WorkspaceError(f"What the workspace hands back cannot be read. {error}") from error
-        if found := problems(changes, sizes):
+        if found:
             raise ImportRefusedError(found)
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(_move_pack, folder / "pack", objects / "pack")
+
+
+async def _problems_of_content(git: Git, base: str, tree: str, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """Asked only about what passed so far, whose size is known to be bearable."""
+    found: tuple[str, ...] = ()
+    if any(change.added for change in changes):
+        listing = await git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", base)
+        before = (name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
+        found += await to_thread.run_sync(new_collisions, changes, before)
+    if any(not change.deleted for change in changes):
+        options = ("-r", "-p", "--unified=0", "--no-color", "--no-renames", "--no-commit-id", "--no-ext-diff")
+        shape = ("--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=none")
+        text = await git.run("diff-tree", *options, *shape, base, tree, "--")
+        found += await to_thread.run_sync(_secrets_in, text)
+    return found
+
+
+def _secrets_in(diff: bytes) -> tuple[str, ...]:
+    return secrets_in(parse_hunks(diff.decode("utf-8", "replace")))
 
 
 async def diff_tree(git: Git, base: str, head: str) -> tuple[Change, ...]:

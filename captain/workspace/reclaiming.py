@@ -10,7 +10,8 @@ from anyio import to_thread
 
 from captain.core.errors import CaptainError
 from captain.sandbox import Sandbox
-from captain.workspace.owners import Claim, Owner, claim_abandoned
+from captain.workspace.layering import is_ready
+from captain.workspace.owners import Claim, Owner, claim_abandoned, claim_unused_bases
 from captain.workspace.repository import Repository
 from captain.workspace.workspaces import finish, keep_unsaved
 
@@ -42,6 +43,8 @@ async def reclaim(folder: Path, repository: Repository, sandbox: Sandbox) -> tup
     finally:
         for claim in claims:
             claim.release()
+    with anyio.CancelScope(shield=True):
+        await to_thread.run_sync(_remove_unused_bases, folder, repository)
     return tuple(one for one in found if one)
 
 
@@ -51,13 +54,22 @@ async def _reclaim_one(claim: Claim, repository: Repository, sandbox: Sandbox) -
         if owner is None:
             done = not claim.copy.exists()  # its host was gone before it had made anything
         elif owner.repository == str(repository.common_dir):
-            if claim.copy.exists() and not owner.scratch:
+            if claim.copy.exists() and not owner.scratch and is_ready(claim, owner):
                 found = await _salvage(claim, owner, repository, sandbox)
             done = found is None or not found.problem
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(finish, claim, done)
     return found
+
+
+def _remove_unused_bases(folder: Path, repository: Repository) -> None:
+    """After the copies, which may stand on them; those of a copy that could not be saved stay with it."""
+    for claim in claim_unused_bases(folder):
+        if claim.owner is None:
+            finish(claim, not claim.copy.exists())
+        else:
+            finish(claim, claim.owner.repository == str(repository.common_dir))
 
 
 async def _salvage(claim: Claim, owner: Owner, repository: Repository, sandbox: Sandbox) -> Salvaged | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,28 +16,19 @@ from captain.core import ids
 from captain.core.clock import Clock, SystemClock
 from captain.core.errors import CaptainError, SandboxError, UsageError, WorkspaceError
 from captain.sandbox import Box, Policy, Sandbox
-from captain.workspace.copies import INDEX, make_copy, remove_copy
-from captain.workspace.owners import Claim, Owner, claim_new
+from captain.workspace.copies import make_copy, remove_copy
+from captain.workspace.layering import make_base, make_layers, mark_ready, place_of
+from captain.workspace.lenders import lenders
+from captain.workspace.owners import Claim, Owner, base_name, claim_new
 from captain.workspace.quarantine import PACK_BYTES
 from captain.workspace.repository import Repository
-from captain.workspace.staging import stage_all
+from captain.workspace.scripts import ADVANCE, RESET, SNAPSHOT
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*(?<!\.lock)")  # fits in a folder and in a ref
 _OBJECT_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMAND_S: Final = 600.0
+_LOOK_S: Final = 10.0
 _SAVE_S: Final = 2.0  # a cancelled run is through within 3 s; what takes longer is left for `reclaim`
-
-# settings an agent may have made in its copy must not make these commands do something else
-_GIT: Final = (
-    *("git", "--git-dir=.git", "--work-tree=."),
-    *("-c", "core.bare=false", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
-    *("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false"),
-)
-_UNLOCK: Final = ("rm", "-f", f"{INDEX}.lock")  # whoever held it was ended together with its command
-_FORGET: Final = (
-    *("rm", "-rf", ".git/index", ".git/index.lock", ".git/HEAD.lock", ".git/MERGE_HEAD", ".git/CHERRY_PICK_HEAD"),
-    *(".git/REVERT_HEAD", ".git/rebase-merge", ".git/rebase-apply", ".git/sequencer"),
-)
 
 
 class Workspace:
@@ -65,19 +57,13 @@ class Workspace:
         `ImportRefusedError`. No ref keeps the commit yet.
         """
         async with self._turn:
-            try:
-                await self._in_box(*_UNLOCK)
-                await stage_all(self._git)
-                tree = (await self._git("write-tree")).decode("ascii", "replace").strip()
-                last = await self._repository.tree(self.head)
-                if tree == last:
-                    return self.head
-                if not _OBJECT_ID.fullmatch(tree):
-                    raise self._unusable("git in it gave no tree")
-                wanted = f"{tree}\n^{last}\n".encode()
-                pack = await self._git("pack-objects", "--revs", "--thin", "--stdout", "-q", stdin=wanted)
-            except SandboxError as error:
-                raise self._unusable(str(error)) from error
+            last = await self._repository.tree(self.head)
+            named, _, pack = (await self._git(SNAPSHOT, last)).partition(b"\n")
+            tree = named.decode("ascii", "replace")
+            if tree == last:
+                return self.head
+            if not _OBJECT_ID.fullmatch(tree):
+                raise await self._unusable("git in it gave no tree")
             await self._repository.import_tree(pack, tree=tree, base=self.head)
             self.head = await self._repository.commit_tree(tree, (self.head,), message)
             return self.head
@@ -86,34 +72,42 @@ class Workspace:
         """Back to `commit`, which must be in the user's repository; ignored files stay. Raises `WorkspaceError`."""
         async with self._turn:
             commit = await self._repository.resolve(commit)
-            try:
-                await self._in_box(*_UNLOCK)
-                await self._in_box(*_FORGET)
-                await self._git("read-tree", "--reset", "-u", commit)
-                await self._git("clean", "-ffdq")
-                await self._git("update-ref", "--no-deref", "HEAD", commit)
-                await self._in_box("cp", "-p", INDEX, ".git/index")
-            except SandboxError as error:
-                raise self._unusable(str(error)) from error
+            await self._git(RESET, commit)
             self.head = commit
 
-    async def _git(self, *args: str, stdin: bytes = b"") -> bytes:
-        return await self._in_box("env", f"GIT_INDEX_FILE={INDEX}", *_GIT, *args, stdin=stdin)
+    async def advance(self) -> None:
+        """Brings a copy that was just opened from the commit of its base snapshot to its own `base`."""
+        async with self._turn:
+            await self._git(ADVANCE, self.base)
 
-    async def _in_box(self, *argv: str, stdin: bytes = b"") -> bytes:
-        return await self.box.export(argv, timeout_s=_COMMAND_S, limit_bytes=PACK_BYTES, stdin=stdin)
+    async def _git(self, script: str, argument: str) -> bytes:
+        argv = ("/bin/sh", "-c", script, "captain", argument)
+        try:
+            return await self.box.export(argv, timeout_s=_COMMAND_S, limit_bytes=PACK_BYTES)
+        except SandboxError as error:
+            raise await self._unusable(str(error)) from error
 
-    def _unusable(self, reason: str) -> WorkspaceError:
-        if not (self.root / ".git").is_dir():
-            reason = "its .git folder is gone."
+    async def _unusable(self, reason: str) -> WorkspaceError:
+        with suppress(SandboxError):
+            if (await self.box.run(("test", "-d", ".git"), timeout_s=_LOOK_S)).exit_code == 1:
+                reason = "its .git folder is gone."
         return WorkspaceError(
             f"The state of workspace {self.name!r} cannot be handed back: {reason}",
             hint="Go on from the last snapshot in a new workspace.",
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    claim: Claim
+    commit: str
+
+
 class Workspaces:
-    """Copies for one run below `folder`, which must lie outside the user's work tree."""
+    """Copies for one run below `folder`, which must lie outside the user's work tree.
+
+    Where the sandbox can mount layers, copies share one base snapshot, which `close` removes.
+    """
 
     def __init__(
         self,
@@ -138,6 +132,15 @@ class Workspaces:
         self._sandbox = sandbox
         self._policy = policy or Policy()
         self._clock = clock or SystemClock()
+        self._base: _Base | None = None
+        self._base_turn = anyio.Lock()
+
+    async def close(self) -> None:
+        """Removes the base snapshot; for when no copy is open any more. May be called again."""
+        base, self._base = self._base, None
+        if base is not None:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(finish, base.claim, True)
 
     @asynccontextmanager
     async def open(self, name: str, commit: str, *, scratch: bool = False) -> AsyncIterator[Workspace]:
@@ -146,23 +149,49 @@ class Workspaces:
         If the block ends by an exception, what was not yet saved is kept under `ids.salvaged_ref`, unless
         the copy is `scratch`; a copy that cannot be saved stays for `reclaim`. Raises `WorkspaceError`.
         """
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name!r} cannot name a workspace: it has to be a plain word.")
         base = await self._repository.resolve(commit)
-        claim = await self._claim(name, base, scratch=scratch)
+        snapshot = await self._base_for(base) if self._sandbox.layers else None
+        owner = self._owner(name, base, scratch=scratch)
+        if snapshot is not None:
+            owner = replace(owner, kind="layers", on=snapshot.claim.copy.name)
+        claim = await self._claim(owner)
         workspace: Workspace | None = None
+        handed_over = False
         try:
-            await self._make(claim, base)
-            box = await self._sandbox.open(claim.copy, self._policy)
+            await self._make(claim, owner)
+            box = await open_box(self._repository, self._sandbox, claim, owner, self._policy)
             workspace = Workspace(self._repository, box, name, base)
+            if snapshot is not None and snapshot.commit != base:
+                await workspace.advance()
+            mark_ready(claim, owner)
+            handed_over = True
             yield workspace
         except BaseException:
-            await self._end(claim, workspace, save=not scratch)
+            await self._end(claim, workspace, save=handed_over and not scratch)
             raise
         await self._end(claim, workspace, save=False)
 
-    async def _claim(self, name: str, base: str, *, scratch: bool) -> Claim:
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"{name!r} cannot name a workspace: it has to be a plain word.")
-        owner = Owner(
+    async def _base_for(self, commit: str) -> _Base:
+        """The run's base snapshot, made of the first commit that a copy is opened at."""
+        async with self._base_turn:
+            if self._base is None or not self._base.claim.copy.is_dir():
+                await self.close()
+                owner = replace(self._owner(base_name(commit), commit, scratch=True), kind="base")
+                claim = await self._claim(owner)
+                try:
+                    with _explained(self._folder):
+                        await make_base(self._repository, claim, commit, self._sandbox.owner)
+                except BaseException:
+                    with anyio.CancelScope(shield=True):
+                        await to_thread.run_sync(finish, claim, True)
+                    raise
+                self._base = _Base(claim, commit)
+            return self._base
+
+    def _owner(self, name: str, base: str, *, scratch: bool) -> Owner:
+        return Owner(
             run=self._run,
             name=name,
             base=base,
@@ -170,18 +199,24 @@ class Workspaces:
             made_at=self._clock.now().isoformat(),
             scratch=scratch,
         )
+
+    async def _claim(self, owner: Owner) -> Claim:
         with anyio.CancelScope(shield=True), _explained(self._folder):
             claim = await to_thread.run_sync(claim_new, self._folder, owner)
         if claim is None:
             raise WorkspaceError(
-                f"There is already a workspace {name!r} of run {self._run}.",
+                f"There is already a workspace {owner.name!r} of run {self._run}.",
                 hint="If the process it belonged to is gone, reclaim what it left.",
             )
         return claim
 
-    async def _make(self, claim: Claim, base: str) -> None:
+    async def _make(self, claim: Claim, owner: Owner) -> None:
+        whose = self._sandbox.owner
         with _explained(self._folder):
-            await make_copy(self._repository, claim.copy, base, draft=claim.draft)
+            if owner.kind == "layers":
+                await make_layers(claim, whose)
+            else:
+                await make_copy(self._repository, claim.copy, owner.base, draft=claim.draft, owner=whose)
 
     async def _end(self, claim: Claim, workspace: Workspace | None, *, save: bool) -> None:
         with anyio.CancelScope(shield=True):
@@ -202,9 +237,15 @@ class Workspaces:
         return not limit.cancelled_caught
 
 
+async def open_box(repository: Repository, sandbox: Sandbox, claim: Claim, owner: Owner, policy: Policy) -> Box:
+    """A box on a copy, in which the objects that the copy borrows can be read. Raises `SandboxError`."""
+    borrowed = await to_thread.run_sync(lenders, repository.objects)
+    return await sandbox.open(place_of(claim.copy, owner), replace(policy, read=(*policy.read, *borrowed)))
+
+
 async def keep_unsaved(repository: Repository, sandbox: Sandbox, claim: Claim, owner: Owner) -> tuple[str, str] | None:
     """Commit and ref of what a copy holds and no ref of its run has. Raises `CaptainError`."""
-    box = await sandbox.open(claim.copy, Policy())
+    box = await open_box(repository, sandbox, claim, owner, Policy())
     try:
         workspace = Workspace(repository, box, owner.name, owner.base)
         commit = await workspace.snapshot(f"Salvaged from workspace {owner.name}")

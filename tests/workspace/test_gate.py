@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captain.core.diff import ABSENT, GITLINK, SYMLINK, Change
-from captain.workspace.gate import CHANGES, FILE_BYTES, problems
+from captain.core.hunks import parse_hunks
+from captain.workspace.gate import CHANGES, FILE_BYTES, TOTAL_BYTES, new_collisions, problems, secrets_in
 
 
 def change(path: str, *, old: str = ABSENT, new: str = "100644", new_id: str = "b") -> Change:
@@ -96,3 +97,77 @@ def test_what_is_shown_of_a_path_cannot_disturb_a_terminal() -> None:
 @given(st.text(), st.sampled_from(["", "/", "sub/"]), st.sampled_from([".git", ".GIT", "git~1", ".git\u200d"]))
 def test_no_path_with_a_git_folder_in_it_passes(rest: str, before: str, folder: str) -> None:
     assert judged(change(f"{before}{folder}/{rest}"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a\u202etxt.py",
+        "a\u200bb",
+        "sub\u2066/x",
+        "a\U000e0061",
+        "end.",
+        "end /x",
+        "sub./x",
+        "..\\..\\x",
+        "sub\\..\\..\\x",
+        "\\\\server\\x",
+        "C:x",
+        "c:\\x",
+    ],
+)
+def test_new_names_that_deceive_or_lead_out_elsewhere_are_refused(path: str) -> None:
+    assert judged(change(path))
+
+
+@pytest.mark.parametrize("path", ["ab:c", "sub/C:x", "a\\b", "a?*<b>|", 'a"b', "ünïcode", "日本", "a..b/c", "...x"])
+def test_names_that_are_only_unusual_pass(path: str) -> None:
+    assert not judged(change(path))
+
+
+def test_a_deceptive_name_that_was_there_before_may_be_changed_or_removed() -> None:
+    assert not judged(change("a\u200bb", old="100644"), change("end.", old="100644", new=ABSENT))
+
+
+def test_all_files_together_may_only_be_so_large() -> None:
+    sizes = {str(number): FILE_BYTES for number in range(6)}
+    many = [change(f"f{number}", new_id=number) for number in sizes]
+    (sentence,) = problems(many, sizes)
+    assert sentence.startswith(f"The changed files have {6 * FILE_BYTES} bytes; more than {TOTAL_BYTES}")
+    assert not problems(many[:5], sizes)
+
+
+@pytest.mark.parametrize(
+    ("added", "before"),
+    [
+        (["Readme"], ["README"]),
+        (["a", "A"], []),
+        (["src/x"], ["SRC/y"]),
+        (["SRC"], ["src/y"]),
+        (["stra\u00dfe"], ["STRASSE"]),
+        (["e\u0301"], ["\u00e9"]),
+    ],
+)
+def test_paths_that_become_one_elsewhere_are_refused(added: list[str], before: list[str]) -> None:
+    assert len(new_collisions([change(path) for path in added], before)) == 1
+
+
+def test_a_collision_that_was_there_before_or_a_change_of_case_is_no_problem() -> None:
+    assert not new_collisions([change("c"), change("A", old="100644")], ["a", "A"])
+    assert not new_collisions([change("SRC/new")], ["src/x", "SRC/y"])
+    assert not new_collisions([change("A"), change("a", old="100644", new=ABSENT)], ["a"])
+    assert not new_collisions([change("a/b/c")], ["a/b/d", "a/e"])
+
+
+def diff(removed: str, added: str) -> str:
+    lines = [*(f"-{line}" for line in removed.splitlines()), *(f"+{line}" for line in added.splitlines())]
+    counts = len(removed.splitlines()), len(added.splitlines())
+    return "\n".join(["--- a/conf.py", "+++ b/conf.py", f"@@ -7,{counts[0]} +7,{counts[1]} @@", *lines, ""])
+
+
+def test_a_key_in_added_lines_is_named_by_its_place_and_never_shown() -> None:
+    key = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" + "k1L2m3N4o5P6q7R8"
+    (sentence,) = secrets_in(parse_hunks(diff("", f"x = 1\ntoken = '{key}'\n")))
+    assert sentence == "conf.py holds, in line 8, what looks like a secret key; take it out."
+    assert not secrets_in(parse_hunks(diff(f"token = '{key}'\n", f"    token = '{key}'\n")))
+    assert not secrets_in(parse_hunks(diff(f"token = '{key}'\n", "token = None\n")))

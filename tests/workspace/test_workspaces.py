@@ -33,7 +33,16 @@ async def sh(workspace: Workspace, command: str) -> str:
 
 
 async def test_a_snapshot_brings_back_exactly_what_the_files_are(repo: Repo, tmp_path: Path) -> None:
-    repo.commit({"run.sh": "#!/bin/sh\n", "old": "x", "crlf.txt": "1\r\n2\r\n", "folder/in": "y", "README": "upper"})
+    repo.commit(
+        {
+            "run.sh": "#!/bin/sh\n",
+            "old": "x",
+            "crlf.txt": "1\r\n2\r\n",
+            "folder/in": "y",
+            "README": "upper",
+            "readme": "",
+        }
+    )
     opened, workspaces = await workspaces_for(repo, tmp_path / "copies")
     odd = os.fsdecode(b"n\xffn\n-utf8")
     async with workspaces.open("T1", opened.head) as workspace:
@@ -342,3 +351,30 @@ async def test_a_python_edit_within_one_second_is_what_runs(repo: Repo, tmp_path
             await workspace.box.write("module.py", f"value = {value}\n".encode())
             result = await workspace.box.run([sys.executable, "-c", "import module; print(module.value)"], timeout_s=60)
             assert result.text == f"{value}\n"
+
+
+async def test_files_folders_and_links_that_take_each_others_place(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"file": "x", "folder/a": "a", "folder/b": "b", "other/c": "c", "stays": "s"})
+    (repo.root / "link").symlink_to("stays")
+    repo.commit({})
+    opened, workspaces = await workspaces_for(repo, tmp_path / "copies")
+    async with workspaces.open("T1", opened.head) as workspace:
+        await sh(
+            workspace, "rm file; mkdir file; echo 1 > file/in; rm -r folder; echo 2 > folder; rm link; echo 3 > link"
+        )
+        await sh(workspace, "mv other 'an\nother'; git init -q stays2; echo 4 > stays2/x")
+        commit = await workspace.snapshot("Work")
+    changed = {change.path: change.new_mode for change in await opened.changes(opened.head, commit)}
+    regular = ("file/in", "folder", "link", "an\nother/c")
+    gone = ("file", "folder/a", "folder/b", "other/c")
+    assert changed == {**dict.fromkeys(regular, "100644"), **dict.fromkeys(gone, "000000")}
+
+
+async def test_a_submodule_is_left_alone_also_when_a_file_takes_its_place(repo: Repo, tmp_path: Path) -> None:
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{repo.git('rev-parse', 'HEAD')},lib")
+    repo.git("commit", "-q", "-m", "submodule")
+    opened, workspaces = await workspaces_for(repo, tmp_path / "copies")
+    async with workspaces.open("T1", opened.head) as workspace:
+        await sh(workspace, "rmdir lib; echo x > lib; echo x > c")
+        commit = await workspace.snapshot("Work")
+    assert [change.path for change in await opened.changes(opened.head, commit)] == ["c"]

@@ -84,7 +84,7 @@ def _gather(plan: dict) -> None:
         os.chown(plan["tmp"], *plan["user"])
         _lend_root(plan, root)
     for source, name in plan["staged"]:
-        _lend(source, f"{STAGE}/{name}")
+        _lend(plan, source, f"{STAGE}/{name}")
     for name, content in plan["files"]:
         with open(f"{STAGE}/{name}", "wb") as file:
             file.write(content)
@@ -116,18 +116,24 @@ def _lend_root(plan: dict, root: str) -> None:
     if os.stat(root).st_uid == user:
         kernel.mount(root, f"{STAGE}/root", flags=kernel.BIND | kernel.RECURSIVE)
         return
-    users = _namespace(f"0 {user} 1", f"0 {group} 1")
     try:
-        tree = kernel.detached(root)
-        try:
-            kernel.own_as(tree, users)
-            kernel.attach(tree, f"{STAGE}/root")
-        finally:
-            os.close(tree)
+        _attach_as(user, group, root, f"{STAGE}/root")
     except OSError:
         kernel.mount(root, f"{STAGE}/root", flags=kernel.BIND | kernel.RECURSIVE)
         os.chown(plan["tmp"], 0, 0)
         plan["user"] = None
+
+
+def _attach_as(user: int, group: int, source: str, target: str) -> None:
+    """Shows `source` at `target` with what root owns as that user's. Raises `OSError` where that cannot be done."""
+    users = _namespace(f"0 {user} 1", f"0 {group} 1")
+    try:
+        tree = kernel.detached(source)
+        try:
+            kernel.own_as(tree, users)
+            kernel.attach(tree, target)
+        finally:
+            os.close(tree)
     finally:
         os.close(users)
 
@@ -160,11 +166,20 @@ def _namespace(users: str, groups: str) -> int:
         os.waitpid(pid, 0)
 
 
-def _lend(source: str, target: str) -> None:
+def _lend(plan: dict, source: str, target: str) -> None:
+    """What root keeps to itself is shown as the box's user's own: granted is granted, and it is mounted read-only."""
+    facts = os.stat(source)
     if os.path.isdir(source):
         os.mkdir(target)
     else:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+    if plan["user"] and source != plan["tmp"] and facts.st_uid == 0 and not facts.st_mode & 0o004:
+        try:
+            _attach_as(*plan["user"], source, target)
+        except OSError:  # this file system cannot do that: it stays as readable as it is
+            pass
+        else:
+            return
     kernel.mount(source, target, flags=kernel.BIND | kernel.RECURSIVE)
 
 
