@@ -24,7 +24,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY) ## Watch a whole run on a sample repository, without a model or a key.
-	@$(BIN)/captain demo
+	@$(BIN)/captain demo $$(test "$$(id -u)" != 0 || echo --allow-root)
 
 test: $(READY) ## Run the tests, without the slow ones.
 	$(BIN)/pytest -q -n auto -m "not slow"

@@ -135,7 +135,8 @@ class Captain:
     """Carries requests with one crew and one way of working. It keeps nothing between runs.
 
     `state_dir` is where records, reports and workspaces live; None is the user's own state folder.
-    Without a `sandbox`, commands run unsandboxed, and every report says so.
+    Without a `sandbox` it is the strongest of this machine, and a machine that has none is refused: see
+    `captain.sandbox.detect`. `Sandbox.none()` is no isolation, and every report says so.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class Captain:
     ) -> None:
         self.crew = crew
         self.budget = budget or Budget()
-        self.sandbox = sandbox or Sandbox.none()
+        self.sandbox = sandbox
         self.state_dir = Path(state_dir) if state_dir is not None else default_state_dir()
         self.options = options or Options()
         self.clock = clock or SystemClock()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +46,7 @@ def doctor(
 
     place = (state_dir or default_state_dir()).absolute()
     version, projects = anyio.run(look)
-    boxes = _sandboxes()
+    boxes = _sandboxes(place)
     if as_json:
         print(json.dumps(_as_json(version, place, boxes, projects)))
         return
@@ -64,18 +62,24 @@ def doctor(
         print("No run has been here yet.")
 
 
-def _sandboxes() -> dict[str, str]:
-    # To be replaced by `captain.sandbox.inspect_machine()` once that is there: it proves what this only finds.
-    if sys.platform != "linux":
-        return {"bubblewrap": "needs Linux", "landlock": "needs Linux"}
-    from captain.sandbox.warden import kernel
+def _sandboxes(folder: Path) -> dict[str, str]:
+    """What works here, tried below `folder` if it is there already, and what each kind holds."""
+    from captain.sandbox import inspect_machine, sandboxes
+    from captain.sandbox.detection import EVERY
 
-    program = shutil.which("bwrap")
-    version = kernel.landlock_version()
-    return {
-        "bubblewrap": program or "not installed",
-        "landlock": f"version {version} of the kernel's interface" if version else "not in this kernel, or off",
+    machine = inspect_machine(folder if folder.is_dir() else None)
+    yes = "works"
+    found = {
+        "system": machine.system,
+        "bubblewrap": machine.bubblewrap_problem or f"{yes} ({machine.bubblewrap})",
+        "landlock": f"{yes} (version {machine.landlock})" if machine.landlock else "not in this kernel, or off",
+        "namespaces": machine.namespaces_problem or yes,
+        "layers": machine.layers_problem or yes,
     }
+    for sandbox in sandboxes(machine):
+        lost = ", ".join(sorted(EVERY - sandbox.guarantees))
+        found[f"sandbox {sandbox.name}"] = f"holds everything but {lost}" if lost else "holds everything"
+    return found
 
 
 async def _found(project: Project) -> _Found:

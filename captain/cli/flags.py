@@ -68,6 +68,10 @@ AllowHosts: TypeAlias = Annotated[
 NoInput: TypeAlias = Annotated[
     bool, typer.Option("--no-input", help="Never ask; what would be asked for is denied.", show_default=False)
 ]
+AllowRoot: TypeAlias = Annotated[
+    bool,
+    typer.Option("--allow-root", help="Work as root too; commands then run as another user or without root's rights."),
+]
 StateDir: TypeAlias = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="Where records, reports and workspaces are kept.")
 ]

@@ -79,6 +79,7 @@ def run(
     max_rounds: flags.MaxRounds = 3,
     command_timeout: flags.CommandTimeout = "10m",
     include_dirty: flags.IncludeDirty = False,
+    allow_root: flags.AllowRoot = False,
     allow_host: flags.AllowHosts = None,
     no_input: flags.NoInput = False,
     state_dir: flags.StateDir = None,
@@ -111,6 +112,7 @@ def run(
         max_rounds=rounds,
         command_timeout_s=timeout_s,
         include_dirty=include_dirty,
+        allow_root=allow_root,
         policy=policy,
         approver=approver_at_hand(screen.hold, no_input=no_input or as_json),
     )
@@ -129,6 +131,7 @@ def demo(
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", help="Where the sample repository goes. Default: a new one.")
     ] = None,
+    allow_root: flags.AllowRoot = False,
     as_json: flags.AsJson = False,
     live: flags.Live = None,
     quiet: flags.Quiet = False,
@@ -144,8 +147,8 @@ def demo(
     screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
     say = whisper if as_json else print
     say("Demo: the model replies are scripted; git, commands, checks, guards and the review loop are real.")
-    shown = prepare(into)
-    carrier = Captain(shown.crew, sandbox=shown.sandbox)
+    shown = prepare(into, allow_root=allow_root)
+    carrier = Captain(shown.crew, sandbox=shown.sandbox, options=shown.options)
     code = _finish(lambda: pursue(carrier.start(shown.request, repo=shown.repo), screen), screen)
     say(f"The demo's repository is {one_line(str(shown.repo))}; look around in it, and delete it when you are done.")
     return code

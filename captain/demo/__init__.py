@@ -19,22 +19,28 @@ from typing import Final
 from captain.api import Crew
 from captain.core.errors import UsageError
 from captain.demo.crew import REQUEST, demo_crew
-from captain.sandbox import Sandbox
+from captain.orchestration import Options
+from captain.sandbox import Policy, Sandbox, inspect_machine, sandboxes
 
 _GITIGNORE: Final = "gitignore.txt"  # under its own name, packaging tools would read it themselves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """What a demo run needs. `sandbox` puts the running interpreter's folder on the commands' PATH."""
+    """What a demo run needs. `options` put the running interpreter's folder on the commands' PATH.
+
+    `sandbox` is None for the strongest of this machine. Where it has none, the demo does without, which is told
+    like in any other run: what its crew does is known.
+    """
 
     repo: Path
     request: str
     crew: Crew
-    sandbox: Sandbox
+    options: Options
+    sandbox: Sandbox | None
 
 
-def prepare(into: Path | None = None) -> Demo:
+def prepare(into: Path | None = None, *, allow_root: bool = False) -> Demo:
     """Copies the sample to `into`, or to a new temporary folder, and commits it there."""
     repo = _folder(into)
     with as_file(files(__name__).joinpath("sample")) as sample:
@@ -44,7 +50,13 @@ def prepare(into: Path | None = None) -> Demo:
     _git(repo, "add", "--all")
     _git(repo, "commit", "--quiet", "--message=A booking book for a small harbour")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return Demo(repo=repo, request=REQUEST, crew=demo_crew(), sandbox=Sandbox.none(env={"PATH": path}))
+    return Demo(
+        repo=repo,
+        request=REQUEST,
+        crew=demo_crew(),
+        options=Options(policy=Policy(env={"PATH": path}), allow_root=allow_root),
+        sandbox=None if sandboxes(inspect_machine()) else Sandbox.none(),
+    )
 
 
 def _folder(into: Path | None) -> Path:

@@ -35,6 +35,8 @@ _OUTPUT_LIMIT_CHARS = 6_000
 class Options:
     """How a run goes about its work. Times are seconds; `extra_tools` are given to every Build agent.
 
+    `allow_root`: a host that is root may work too; its commands run as another user, or without root's rights.
+
     `policy` is what boxes and tools are granted, `rules` and `hooks` decide about what crosses that, and the
     `approver` is asked about the rest; without one it is denied.
     `secrets` are values to be masked besides the models' keys and the secrets of the host's environment.
@@ -45,6 +47,7 @@ class Options:
     max_turns: int = 200
     command_timeout_s: float = 600.0
     include_dirty: bool = False
+    allow_root: bool = False
     extra_tools: tuple[Tool, ...] = ()
     policy: Policy = field(default_factory=Policy)
     rules: tuple[Rule, ...] = ()

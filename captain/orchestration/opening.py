@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from anyio import to_thread
 
 from captain.core import ids
 from captain.core.clock import Clock
@@ -18,17 +21,17 @@ from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.memory import ProjectMemory
 from captain.orchestration.project_files import ignored_settings
 from captain.runs import Journal, Ledger, Project, SqliteStore
-from captain.sandbox import Sandbox, secret_variables
+from captain.sandbox import Sandbox, detect, secret_variables
 from captain.workspace import Repository, Salvaged, Workspaces, reclaim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a run is opened with."""
+    """What a run is opened with. Without a `sandbox`, it is the strongest of this machine."""
 
     team: Team
     budget: Budget
-    sandbox: Sandbox
+    sandbox: Sandbox | None
     state_dir: Path
     options: Options
     clock: Clock
@@ -46,13 +49,18 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
             f"The state folder {state_dir} is inside the work tree {repository.root}.",
             hint="Name a folder outside the repository.",
         )
+    # tried where the copies will be, as not every file system can layer
+    find = partial(detect, allow_root=setting.options.allow_root, folder=state_dir)
+    sandbox: Sandbox = setting.sandbox or await to_thread.run_sync(find)
     project = Project.of(state_dir, repository.common_dir)
     project.create(repository.common_dir)
     run = ids.new_run_id(setting.clock.now())
     with project.hold(run) as folder:
         store = await SqliteStore.open(project.journal, run)
         try:
-            voyage = await _open(request, run, repository=repository, project=project, store=store, setting=setting)
+            voyage = await _open(
+                request, run, repository=repository, project=project, store=store, sandbox=sandbox, setting=setting
+            )
             try:
                 yield voyage, folder
             finally:
@@ -62,7 +70,14 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
 
 
 async def _open(
-    request: str, run: str, *, repository: Repository, project: Project, store: SqliteStore, setting: Setting
+    request: str,
+    run: str,
+    *,
+    repository: Repository,
+    project: Project,
+    store: SqliteStore,
+    sandbox: Sandbox,
+    setting: Setting,
 ) -> Voyage:
     options = setting.options
     dirty = repository.dirty
@@ -79,7 +94,7 @@ async def _open(
         request=request,
         base=base,
         repository=repository,
-        workspaces=Workspaces(repository, project.workspaces, run, setting.sandbox, policy=options.policy),
+        workspaces=Workspaces(repository, project.workspaces, run, sandbox, policy=options.policy),
         team=setting.team,
         journal=journal,
         ledger=Ledger(setting.budget, setting.clock),
@@ -105,7 +120,7 @@ async def _open(
             base=base,
             branch=repository.branch,
             crew=setting.team.names(),
-            sandbox=setting.sandbox.name,
+            sandbox=sandbox.name,
             memory=tuple(file.path for file in memory.files),
         )
     )
@@ -113,7 +128,7 @@ async def _open(
         await voyage.tell(Noticed(text=note))
     for note in _notes(voyage, dirty=dirty, budget=setting.budget):
         await voyage.tell(Noticed(text=note))
-    for salvaged in await reclaim(project.workspaces, repository, setting.sandbox):
+    for salvaged in await reclaim(project.workspaces, repository, sandbox):
         await voyage.tell(_of_salvaged(salvaged))
     return voyage
 

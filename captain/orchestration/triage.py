@@ -99,7 +99,7 @@ class TriageDesk:
             result = await box.run_shell(command, timeout_s=voyage.options.command_timeout_s)
             output = voyage.shown(result, box)
         could_run = result.exit_code not in _CANNOT_RUN
-        seen_to_fail = could_run and not result.timed_out and result.exit_code != 0
+        seen_to_fail = could_run and result.exit_code not in (0, None)
         await voyage.tell(
             ReproductionRan(
                 diagnosis=diagnosis.id,
@@ -117,6 +117,8 @@ class TriageDesk:
                 f"the reproduction was still running after {voyage.options.command_timeout_s:g} s and was stopped. "
                 "If the bug is that something hangs, put a limit into the command, such as `timeout 10 …`."
             )
+        if result.exceeded:
+            return f"the reproduction was stopped, as it passed the limit of its box for {result.exceeded}: {output}"
         if not could_run:
             return f"the reproduction could not be run (exit code {result.exit_code}): {output}"
         return (

@@ -86,7 +86,7 @@ def walls(program: Path, place: Path | Layers, policy: Policy) -> Walls:
         "options": [_joined(words) for words in _options(root, spot, seen, inside, policy)],
     }
     before = (str(program), "--args", str(_OPTIONS_AT), "--", "/bin/sh", "-c", _NOT_FOUND, "sh")
-    return Walls(plan=plan, before=before, env=env, root=root, tmp=TMP, scratch=scratch)
+    return Walls(plan=plan, before=before, env=env, root=root, tmp=TMP, scratch=scratch, network=policy.network)
 
 
 def _user_for() -> tuple[int, int] | None:

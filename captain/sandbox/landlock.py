@@ -55,7 +55,7 @@ def walls(version: int, place: Path | Layers, policy: Policy, *, namespaces: boo
         "rlimits": terms.rlimits(policy, others=0 if namespaces else _own_threads()),
         **terms.watched(place, policy),
     }
-    return Walls(plan=plan, before=(), env=env, root=root, tmp=str(scratch), scratch=scratch)
+    return Walls(plan=plan, before=(), env=env, root=root, tmp=str(scratch), scratch=scratch, network=policy.network)
 
 
 def _require_possible(place: Path | Layers, policy: Policy, *, namespaces: bool) -> None:

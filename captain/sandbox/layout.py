@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -45,6 +46,8 @@ def toolchains(env: Mapping[str, str], home: Path | None) -> tuple[Path, ...]:
         folder = Path(entry)
         if folder.is_absolute() and folder.is_dir() and not _in_system(folder):
             found.update(dict.fromkeys(_around(folder, home)))
+    # the interpreter Captain itself runs in: checks that call it by its whole path are common
+    found.update(dict.fromkeys(_around(Path(sys.executable).parent, home)))
     for name, parts in _NAMED.items():
         if (value := env.get(name)) and Path(value).is_absolute():
             found.update(dict.fromkeys(path for part in parts if _shown(path := Path(value, part), home)))

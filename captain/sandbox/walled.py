@@ -13,10 +13,12 @@ import anyio
 from anyio import to_thread
 
 from captain.core.errors import SandboxError
+from captain.core.policy import Network
 from captain.sandbox.beneath import FOLDER_FLAGS
 from captain.sandbox.box import Shell
 from captain.sandbox.commands import CommandBox
 from captain.sandbox.files import BoxFiles
+from captain.sandbox.gateway import Gateway
 from captain.sandbox.link import Link, Warded
 from captain.sandbox.process import Start
 from captain.sandbox.shell import PersistentShell
@@ -30,7 +32,8 @@ class Walls:
     """What a backend decides for one box.
 
     `plan` is what its warden is told, `before` the words before those of a command, `env` all of a command's
-    environment, `tmp` their temporary folder, and `scratch` a folder of the host's that goes with the box.
+    environment, `tmp` their temporary folder, `scratch` a folder of the host's that goes with the box, and
+    `network` what the proxy of the box lets through.
     """
 
     plan: Mapping[str, Any]
@@ -39,6 +42,7 @@ class Walls:
     root: Path
     tmp: str
     scratch: Path
+    network: Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class WalledBox(CommandBox):
         self._files = BoxFiles(os.dup(link.root), walls.root)
         self._shell: PersistentShell | None = None
         self._outputs = -1
+        self._proxy = Gateway(link.listener, walls.network) if walls.network.allowed else None
         self._closed = False
 
     @classmethod
@@ -100,6 +105,8 @@ class WalledBox(CommandBox):
             if self._shell is not None:
                 await self._shell.close()
                 os.close(self._outputs)
+            if self._proxy is not None:
+                await to_thread.run_sync(self._proxy.close)
             await self._link.close()
             await to_thread.run_sync(shutil.rmtree, self._walls.scratch, True)
 

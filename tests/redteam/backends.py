@@ -13,7 +13,7 @@ from typing import Final
 import anyio
 
 from captain.core.errors import SandboxError
-from captain.sandbox import Box, Policy, Sandbox, bubblewrap, landlock
+from captain.sandbox import Box, Layers, Policy, Sandbox, bubblewrap, landlock
 from captain.sandbox.walled import WalledBox, Walls
 from captain.sandbox.warden import kernel
 
@@ -26,11 +26,11 @@ class Walled(Sandbox):
     """One kind of walls as a sandbox."""
 
     name: str
-    make: Callable[[Path, Policy], Walls]
+    make: Callable[[Path | Layers, Policy], Walls]
     isolated: bool = True
 
-    async def open(self, root: Path, policy: Policy, /) -> Box:
-        return await WalledBox.open(self.make(root, policy))
+    async def open(self, place: Path | Layers, policy: Policy, /) -> Box:
+        return await WalledBox.open(self.make(place, policy))
 
 
 def sandbox(name: str) -> Sandbox:

@@ -112,20 +112,20 @@ def _lend_root(plan: dict, root: str) -> None:
     Where the file system cannot do that, commands stay root to the kernel, without any of root's rights.
     """
     os.mkdir(f"{STAGE}/root")
-    user, group = plan["user"]
-    if os.stat(root).st_uid == user:
+    if os.stat(root).st_uid == plan["user"][0]:
         kernel.mount(root, f"{STAGE}/root", flags=kernel.BIND | kernel.RECURSIVE)
         return
     try:
-        _attach_as(user, group, root, f"{STAGE}/root")
+        _attach_as(plan["user"], root, f"{STAGE}/root")
     except OSError:
         kernel.mount(root, f"{STAGE}/root", flags=kernel.BIND | kernel.RECURSIVE)
         os.chown(plan["tmp"], 0, 0)
         plan["user"] = None
 
 
-def _attach_as(user: int, group: int, source: str, target: str) -> None:
+def _attach_as(owner: tuple, source: str, target: str) -> None:
     """Shows `source` at `target` with what root owns as that user's. Raises `OSError` where that cannot be done."""
+    user, group = owner
     users = _namespace(f"0 {user} 1", f"0 {group} 1")
     try:
         tree = kernel.detached(source)
@@ -175,7 +175,7 @@ def _lend(plan: dict, source: str, target: str) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
     if plan["user"] and source != plan["tmp"] and facts.st_uid == 0 and not facts.st_mode & 0o004:
         try:
-            _attach_as(*plan["user"], source, target)
+            _attach_as(plan["user"], source, target)
         except OSError:  # this file system cannot do that: it stays as readable as it is
             pass
         else:
