@@ -15,12 +15,13 @@ from captain.demo import prepare
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        demo = prepare(Path(folder) / "quaybook")
+        demo = prepare(Path(folder) / "quaybook", allow_root=True)  # to run in a container too
         outcome = captain.run_sync(
             demo.request,
             repo=demo.repo,
             crew=demo.crew,
-            sandbox=demo.sandbox,  # no isolation, only the interpreter's folder on the PATH of commands
+            sandbox=demo.sandbox,
+            options=demo.options,
             state_dir=Path(folder) / "state",
         )
         print(f"{outcome.status}: {outcome.summary}")

@@ -35,7 +35,7 @@ def tell(event: captain.Event) -> str | None:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        demo = prepare(Path(folder) / "quaybook")
+        demo = prepare(Path(folder) / "quaybook", allow_root=True)  # to run in a container too
         async with captain.start(
             demo.request, repo=demo.repo, crew=demo.crew, sandbox=demo.sandbox, state_dir=Path(folder) / "state"
         ) as run:

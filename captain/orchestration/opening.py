@@ -51,7 +51,7 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
         )
     # tried where the copies will be, as not every file system can layer
     find = partial(detect, allow_root=setting.options.allow_root, folder=state_dir)
-    sandbox: Sandbox = setting.sandbox or await to_thread.run_sync(find)
+    sandbox = await to_thread.run_sync(find) if setting.sandbox is None else setting.sandbox
     project = Project.of(state_dir, repository.common_dir)
     project.create(repository.common_dir)
     run = ids.new_run_id(setting.clock.now())

@@ -83,7 +83,7 @@ def walls(program: Path, place: Path | Layers, policy: Policy) -> Walls:
         "filter": terms.call_filter((AF_UNIX, AF_INET, AF_INET6)),
         "rlimits": terms.rlimits(policy),
         **terms.watched(place, policy),
-        "options": [_joined(words) for words in _options(root, spot, seen, inside, policy)],
+        "options": [_joined(words) for words in _options(place, spot, seen, inside, policy)],
     }
     before = (str(program), "--args", str(_OPTIONS_AT), "--", "/bin/sh", "-c", _NOT_FOUND, "sh")
     return Walls(plan=plan, before=before, env=env, root=root, tmp=TMP, scratch=scratch, network=policy.network)
@@ -95,9 +95,10 @@ def _user_for() -> tuple[int, int] | None:
 
 
 def _options(
-    root: Path, spot: _Spot, seen: Sequence[Seen], inside: tuple[int, int], policy: Policy
+    place: Path | Layers, spot: _Spot, seen: Sequence[Seen], inside: tuple[int, int], policy: Policy
 ) -> tuple[Sequence[str], Sequence[str]]:
     """bubblewrap's options for an agent's commands, and for the host's own."""
+    root = place.root if isinstance(place, Layers) else place
     common = [
         *("--unshare-user", "--uid", str(inside[0]), "--gid", str(inside[1])),
         *("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "box"),
@@ -111,10 +112,12 @@ def _options(
     end = ("--remount-ro", "/", "--chdir", str(root))
     free: tuple[str, ...] = ("--bind", spot.root, str(root))
     held = free
+    there = place.base if isinstance(place, Layers) else place  # of layers the root is empty outside the box
     if policy.scope == "mount" and EVERYWHERE not in policy.write:
-        writable = [path for name in (".git", *policy.write) if (path := _below(root, name)) and (root / path).is_dir()]
+        names = (".git", *policy.write)
+        writable = [path for name in names if (path := _below(root, name)) and (there / path).is_dir()]
         held = ("--ro-bind", spot.root, str(root), *_again("--bind", spot, root, writable))
-    protected = [path for name in policy.protect if (path := _below(root, name)) and os.path.lexists(root / path)]
+    protected = [path for name in policy.protect if (path := _below(root, name)) and os.path.lexists(there / path)]
     return (*common, *held, *_again("--ro-bind", spot, root, protected), *end), (*common, *free, *end)
 
 

@@ -28,6 +28,7 @@ ANSWER = [
         ]
     }
 ]
+from tests.root import ALLOW_ROOT
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def script(tmp_path: Path, replies: Sequence[Any]) -> str:
 
 def ask(repository: Path, state: Path, model: str, *more: str) -> int:
     where = ["--repo", str(repository), "--state-dir", str(state)]
-    return guarded(["run", "Where are dates parsed?", "--captain", model, *where, *more])
+    return guarded(["run", *ALLOW_ROOT, "Where are dates parsed?", "--captain", model, *where, *more])
 
 
 def test_an_answer_ends_with_0_and_is_on_record(
@@ -106,7 +107,7 @@ def test_a_crew_file_names_the_captain(
     crew = tmp_path / "crew.toml"
     crew.write_text(f'[crew]\ncaptain = "{script(tmp_path, ANSWER)}"\n[budget]\ntokens = 1\n', "utf-8")
 
-    code = guarded(["run", "x", "--crew", str(crew), "--repo", str(repository), "--state-dir", str(state)])
+    code = guarded(["run", *ALLOW_ROOT, "x", "--crew", str(crew), "--repo", str(repository), "--state-dir", str(state)])
 
     assert code == 3
     assert "budget: " in capsys.readouterr().out
@@ -125,7 +126,7 @@ def test_a_crew_file_names_the_captain(
 def test_a_model_that_cannot_be_called_ends_with_2(
     more: tuple[str, ...], error: str, repository: Path, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = guarded(["run", "x", "--repo", str(repository), "--state-dir", str(state), *more])
+    code = guarded(["run", *ALLOW_ROOT, "x", "--repo", str(repository), "--state-dir", str(state), *more])
 
     assert code == 2
     assert capsys.readouterr().err.splitlines()[0] == error
@@ -166,7 +167,7 @@ def test_the_demo_says_what_is_scripted_and_where_its_result_is(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
-    code = guarded(["demo", "--into", str(tmp_path / "demo")])
+    code = guarded(["demo", *ALLOW_ROOT, "--into", str(tmp_path / "demo")])
 
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
@@ -180,5 +181,5 @@ def test_the_demo_says_what_is_scripted_and_where_its_result_is(
 def test_the_demo_does_not_touch_a_folder_that_is_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
-    assert guarded(["demo", "--into", str(tmp_path)]) == 2
+    assert guarded(["demo", *ALLOW_ROOT, "--into", str(tmp_path)]) == 2
     assert "is not an empty folder" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from captain.models import OpenAIChat, ScriptedModel, ScriptedReply, call, outfi
 from captain.runs import Journal, MemoryStore
 from captain.testing import FakeClock, make_repository
 from captain.tools import tool
+from tests.root import ALLOW_ROOT
 from tests.core.test_masking import leaks, written
 from tests.voyages import CALC_FIXED, FILES, fix_task, fix_triage, plan, review, write
 
@@ -92,12 +93,12 @@ def test_a_run_whose_files_tools_and_models_are_full_of_a_secret_leaves_none_of_
     ]
     where = ["--repo", str(repo), "--state-dir", str(state)]
 
-    code = guarded(["run", f"Mend add. {ALL_FORMS}", *models, *where, "--record", str(record)])
+    code = guarded(["run", *ALLOW_ROOT, f"Mend add. {ALL_FORMS}", *models, *where, "--record", str(record)])
     first = capsys.readouterr()
     assert code == 0, first.out
     replayed = [f"replay:{record}#{name}" for name in models[1::2]]
     crew = [*("--captain", replayed[0]), *("--build", replayed[1]), *("--review", replayed[2])]
-    assert guarded(["run", f"Mend add. {ALL_FORMS}", *crew, *where, "--json"]) == 0
+    assert guarded(["run", *ALLOW_ROOT, f"Mend add. {ALL_FORMS}", *crew, *where, "--json"]) == 0
     second = capsys.readouterr()
     run = next(path.parent.name for path in state.rglob("report.md"))
     assert guarded(["report", run, "--state-dir", str(state)]) == 0
@@ -124,7 +125,7 @@ def test_a_crash_file_and_what_is_said_of_a_crash_hold_no_secret(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("captain.cli.setup.read_request", crash)
 
-    codes = [guarded(["run", "x"]), guarded(["--debug", "run", "x"])]
+    codes = [guarded(["run", *ALLOW_ROOT, "x"]), guarded(["--debug", "run", "x"])]
 
     said, kept = capsys.readouterr(), artefacts(tmp_path)
     assert codes == [1, 1]

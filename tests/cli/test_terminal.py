@@ -10,6 +10,7 @@ import pytest
 
 from captain.cli.boundary import guarded
 from captain.testing import make_repository
+from tests.root import ALLOW_ROOT
 from tests.reports.test_escape import ATTACKS, hides_something
 from tests.voyages import CALC_FIXED, FILES, fix_task, fix_triage, plan, review, write
 
@@ -47,7 +48,7 @@ def test_a_run_full_of_attacks_shows_none_of_them(
         ),
     ]
 
-    guarded(["run", f"Mend it. {ATTACK}", *models, "--repo", str(repo), "--state-dir", str(state), screen])
+    guarded(["run", *ALLOW_ROOT, f"Mend it. {ATTACK}", *models, "--repo", str(repo), "--state-dir", str(state), screen])
     said = capsys.readouterr()
 
     shown = [said.out, said.err] if screen != "--live" else [said.err]
@@ -62,14 +63,14 @@ def test_the_list_of_runs_a_report_and_errors_show_none_either(
     make_repository(repo, FILES)
     model = script(tmp_path / "s.json", [ATTACK])
     where = ["--state-dir", str(state)]
-    guarded(["run", ATTACK, "--captain", model, "--repo", str(repo), *where])
+    guarded(["run", *ALLOW_ROOT, ATTACK, "--captain", model, "--repo", str(repo), *where])
     run = next(path.parent.name for path in state.rglob("report.md"))
 
     guarded(["runs", "--all", *where])
     guarded(["report", run, *where])
     guarded(["report", run, "--format", "json", *where])
     guarded(["report", ATTACK, *where])
-    guarded(["run", "x", "--captain", ATTACK])
+    guarded(["run", *ALLOW_ROOT, "x", "--captain", ATTACK])
     guarded([f"--{ATTACK}"])
     monkeypatch.setattr("captain.runs.find_run", lambda *_: dict[str, str]()[ATTACK])
     guarded(["--debug", "report", "x"])
