@@ -208,7 +208,8 @@ def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = Tr
 
     `shared` says whether memory and queues may be found by number: only where the box has its own of them.
 
-    Netlink is allowed for its routing protocol only, which looking up addresses needs. Pairs of connected
+    Netlink is allowed for its routing protocol only, which looking up addresses needs, and only together with
+    other families: without a network of its own a box would be told that of the host. Pairs of connected
     sockets are always allowed, since they lead nowhere.
     """
     program = [
@@ -232,7 +233,8 @@ def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = Tr
 def _sockets(families: Sequence[int]) -> list[bytes]:
     netlink = [_load(_ARGUMENTS + 16), *_if_equal(0, _ALLOW), _return(_EAFNOSUPPORT)]
     allowed = [word for family in families for word in _if_equal(family, _ALLOW)]
-    return [_load(_ARGUMENTS), *allowed, *_where(_AF_NETLINK, netlink), _return(_EAFNOSUPPORT)]
+    routing = _where(_AF_NETLINK, netlink) if families else []
+    return [_load(_ARGUMENTS), *allowed, *routing, _return(_EAFNOSUPPORT)]
 
 
 def _prlimit() -> list[bytes]:
