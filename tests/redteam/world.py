@@ -51,7 +51,7 @@ class Listeners:
         self._selector.register(one, selectors.EVENT_READ, kind)
         return one
 
-    def _listen(self, kind: str, family: int, address: object) -> tuple[str, int]:
+    def _listen(self, kind: str, family: int, address: tuple[str, int] | str) -> tuple[str, int]:
         one = self._add(kind, socket.socket(family, socket.SOCK_STREAM))
         one.bind(address)
         one.listen(64)
