@@ -34,6 +34,7 @@ _ARGUMENTS: Final = 16
 _NAMESPACE_FLAGS: Final = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _TERMINAL_INPUT: Final = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX put characters into a terminal's input
 _X32: Final = 0x40000000
+_OPENAT2: Final = 437  # on every processor
 _SET_USER: Final = 0o4000
 _CREATE: Final = 0o100 | 0x400000  # O_CREAT; O_TMPFILE's own bit
 
@@ -216,6 +217,7 @@ def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = Tr
         *(_load(_ARCH), _unless(machine.audit_arch, _KILL), _load(_NUMBER)),
         *([_instruction(_AT_LEAST, _X32, 0, 1), _return(_ENOSYS)] if machine.has_x32 else []),
         *_where(machine.clone3, [_return(_ENOSYS)]),  # its flags lie in memory, so libraries have to use clone
+        *_where(_OPENAT2, [_return(_ENOSYS)]),  # as does its mode: those who try it know openat too
         *_where(machine.clone, [_load(_ARGUMENTS), *_if_bits(_NAMESPACE_FLAGS, _EPERM), _return(_ALLOW)]),
         *_where(machine.socket, _sockets(families)),
         *_where(machine.ioctl, _ioctls()),
