@@ -79,7 +79,13 @@ def crew() -> captain.Crew:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         repo = make_repository(Path(folder) / "mean", {"README.md": "# Mean\n"})
-        outcome = captain.run_sync("Add mean().", repo=repo, crew=crew(), state_dir=Path(folder) / "state")
+        outcome = captain.run_sync(
+            "Add mean().",
+            repo=repo,
+            crew=crew(),
+            options=captain.Options(allow_root=True),  # to run in a container too
+            state_dir=Path(folder) / "state",
+        )
         print(f"{outcome.status}: {outcome.summary}")
         for number, shown in sorted(outcome.view.tasks["T1"].rounds.items()):
             claims = [finding.claim for finding in shown.findings]

@@ -73,7 +73,7 @@ def main() -> None:
             repo=repo,
             crew=crew(),
             state_dir=Path(folder) / "state",
-            options=captain.Options(extra_tools=(house_rule,)),
+            options=captain.Options(extra_tools=(house_rule,), allow_root=True),  # root: to run in a container too
         )
         print(f"{outcome.status}: {outcome.summary}")
         print(f"told to the model: {house_rule.spec.name} {house_rule.spec.parameters['properties']}")

@@ -75,6 +75,7 @@ def main() -> None:
             "A stay from day 3 to day 5 is billed as three nights.",
             repo=repo,
             crew=crew(),
+            options=captain.Options(allow_root=True),  # to run in a container too
             state_dir=Path(folder) / "state",
         )
         print(f"{outcome.status}: {outcome.summary}")

@@ -37,7 +37,12 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         demo = prepare(Path(folder) / "quaybook", allow_root=True)  # to run in a container too
         async with captain.start(
-            demo.request, repo=demo.repo, crew=demo.crew, sandbox=demo.sandbox, state_dir=Path(folder) / "state"
+            demo.request,
+            repo=demo.repo,
+            crew=demo.crew,
+            sandbox=demo.sandbox,
+            options=demo.options,
+            state_dir=Path(folder) / "state",
         ) as run:
             async for recorded in run.events():
                 if line := tell(recorded.event):

@@ -13,9 +13,13 @@ import captain
 from captain.core import events as ev
 from captain.core.messages import ToolCall
 from captain.models import ScriptedModel, call
+from captain.sandbox import Sandbox
 from captain.testing import make_repository
 
 E = TypeVar("E", bound=ev.Event)
+
+UNCONFINED = Sandbox.none()
+"""Of rules, not of walls, are these scenes; the walls have tests of their own, and one of whole voyages."""
 
 PYTHON = shlex.quote(sys.executable)
 
@@ -144,7 +148,9 @@ async def sail(
 ) -> tuple[captain.Outcome, list[ev.Event]]:
     """The outcome with every event, in order."""
     settings = captain.Options(**options)  # type: ignore[arg-type]
-    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state, options=settings) as run:
+    async with captain.start(
+        "Mend it", repo=repo, crew=team, state_dir=state, options=settings, sandbox=UNCONFINED
+    ) as run:
         events = [recorded.event async for recorded in run.events()]
         return await run.result(), events
 

@@ -34,6 +34,7 @@ _ARGUMENTS: Final = 16
 _NAMESPACE_FLAGS: Final = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _TERMINAL_INPUT: Final = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX put characters into a terminal's input
 _X32: Final = 0x40000000
+_OPENAT2: Final = 437  # on every processor
 _SET_USER: Final = 0o4000
 _CREATE: Final = 0o100 | 0x400000  # O_CREAT; O_TMPFILE's own bit
 
@@ -208,13 +209,15 @@ def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = Tr
 
     `shared` says whether memory and queues may be found by number: only where the box has its own of them.
 
-    Netlink is allowed for its routing protocol only, which looking up addresses needs. Pairs of connected
+    Netlink is allowed for its routing protocol only, which looking up addresses needs, and only together with
+    other families: without a network of its own a box would be told that of the host. Pairs of connected
     sockets are always allowed, since they lead nowhere.
     """
     program = [
         *(_load(_ARCH), _unless(machine.audit_arch, _KILL), _load(_NUMBER)),
         *([_instruction(_AT_LEAST, _X32, 0, 1), _return(_ENOSYS)] if machine.has_x32 else []),
         *_where(machine.clone3, [_return(_ENOSYS)]),  # its flags lie in memory, so libraries have to use clone
+        *_where(_OPENAT2, [_return(_ENOSYS)]),  # as does its mode: those who try it know openat too
         *_where(machine.clone, [_load(_ARGUMENTS), *_if_bits(_NAMESPACE_FLAGS, _EPERM), _return(_ALLOW)]),
         *_where(machine.socket, _sockets(families)),
         *_where(machine.ioctl, _ioctls()),
@@ -232,7 +235,8 @@ def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = Tr
 def _sockets(families: Sequence[int]) -> list[bytes]:
     netlink = [_load(_ARGUMENTS + 16), *_if_equal(0, _ALLOW), _return(_EAFNOSUPPORT)]
     allowed = [word for family in families for word in _if_equal(family, _ALLOW)]
-    return [_load(_ARGUMENTS), *allowed, *_where(_AF_NETLINK, netlink), _return(_EAFNOSUPPORT)]
+    routing = _where(_AF_NETLINK, netlink) if families else []
+    return [_load(_ARGUMENTS), *allowed, *routing, _return(_EAFNOSUPPORT)]
 
 
 def _prlimit() -> list[bytes]:

@@ -121,7 +121,7 @@ class WalledBox(CommandBox):
 
 def _folder_in(tmp: int) -> int:
     """A folder for the outputs of the shell, the box's own like the one it lies in."""
-    os.mkdir(_OUTPUTS, 0o700, dir_fd=tmp)
     owner = os.fstat(tmp)
+    os.mkdir(_OUTPUTS, 0o700, dir_fd=tmp)
     os.chown(_OUTPUTS, owner.st_uid, owner.st_gid, dir_fd=tmp, follow_symlinks=False)
-    return os.open(_OUTPUTS, FOLDER_FLAGS, dir_fd=tmp)
+    return os.open(_OUTPUTS, FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=tmp)

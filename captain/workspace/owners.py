@@ -65,7 +65,7 @@ def claim_new(folder: Path, owner: Owner) -> Claim | None:
     file = folder / owner.run / f".{owner.name}{_SUFFIX}"
     while True:
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # other accounts have no business in a copy
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             return None

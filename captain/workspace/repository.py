@@ -201,7 +201,7 @@ class Repository:
 
         Refs other than Captain's own are refused with a `UsageError`.
         """
-        if not ref.startswith(_OUR_REFS) or not ref.isprintable():
+        if not ref.startswith(_OUR_REFS) or not ref.isprintable() or "/-" in ref:
             raise UsageError(f"{ref!r} is not a ref Captain may set; those are below {' and '.join(_OUR_REFS)}.")
         await self._refuse_checked_out(ref)
         expected = old or "0" * len(new)

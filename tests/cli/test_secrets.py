@@ -19,8 +19,8 @@ from captain.models import OpenAIChat, ScriptedModel, ScriptedReply, call, outfi
 from captain.runs import Journal, MemoryStore
 from captain.testing import FakeClock, make_repository
 from captain.tools import tool
-from tests.root import ALLOW_ROOT
 from tests.core.test_masking import leaks, written
+from tests.root import ALLOW_ROOT
 from tests.voyages import CALC_FIXED, FILES, fix_task, fix_triage, plan, review, write
 
 CANARY = 'c4nary/+Q7x"9ZkP2&wLt5é\\Vn8'

@@ -10,8 +10,8 @@ import pytest
 
 from captain.cli.boundary import guarded
 from captain.testing import make_repository
-from tests.root import ALLOW_ROOT
 from tests.reports.test_escape import ATTACKS, hides_something
+from tests.root import ALLOW_ROOT
 from tests.voyages import CALC_FIXED, FILES, fix_task, fix_triage, plan, review, write
 
 ATTACK = " | ".join(attack for attack in ATTACKS if attack != "\ud800")

@@ -17,8 +17,13 @@ from captain.testing import git, make_repository
 from tests.docs.cli_reference import commands, flags, options
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, name, program, prose
 from tests.docs.stand_in import FILES, crew_server
+from tests.root import IS_ROOT
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+_AS_ROOT_TOO = (
+    ("-c", "import sys, tests.conftest, runpy; runpy.run_path(sys.argv[1], run_name='__main__')") if IS_ROOT else ()
+)
+"""A reader who is root has to say so; the pages are not about that."""
 LANGUAGES = {"python", "sh", "text", "json", "toml"}
 
 
@@ -37,6 +42,7 @@ def test_the_python_blocks_of_a_page_run_as_they_stand(page: Path, tmp_path: Pat
     env = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
         "OPENAI_BASE_URL": server,
         "OPENAI_API_KEY": "no-key-of-anybody",
         "ANTHROPIC_BASE_URL": server.removesuffix("/v1"),
@@ -44,7 +50,13 @@ def test_the_python_blocks_of_a_page_run_as_they_stand(page: Path, tmp_path: Pat
     }
 
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=False, cwd=repo, env=env, timeout=120
+        [sys.executable, *_AS_ROOT_TOO, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=repo,
+        env=env,
+        timeout=120,
     )
 
     assert done.returncode == 0, f"{name(page)}:\n{done.stderr}"

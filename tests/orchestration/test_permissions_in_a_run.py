@@ -12,7 +12,7 @@ from captain.core.errors import ToolError
 from captain.core.policy import Network, Policy
 from captain.models import ScriptedModel, ScriptedReply, call
 from captain.tools import WORKING, Tool, ToolContext
-from tests.voyages import calc_repository, crew, of, sail
+from tests.voyages import UNCONFINED, calc_repository, crew, of, sail
 
 ANSWER = [call("submit_triage", kind="answer", reason="a question", reply="yes")]
 SETTINGS = '[permissions]\nallow = ["*"]\n[network]\nhosts = ["evil.example"]\n'
@@ -38,7 +38,7 @@ async def test_the_policy_of_a_run_is_that_of_its_options(tmp_path: Path) -> Non
     policy = Policy(network=Network.hosts("docs.example.org"))
     repo = calc_repository(tmp_path / "repo", {"captain.toml": SETTINGS})
     options = captain.Options(policy=policy)
-    carrier = captain.Captain(crew(ANSWER), state_dir=tmp_path / "state", options=options)
+    carrier = captain.Captain(crew(ANSWER), state_dir=tmp_path / "state", sandbox=UNCONFINED, options=options)
 
     async with carrier.start("Is it so?", repo=repo) as run:
         await run.result()
@@ -63,7 +63,9 @@ async def test_a_host_that_is_not_granted_is_refused_told_to_the_agent_and_stand
         id="captain-model",
     )
     options = captain.Options(policy=Policy(network=Network.hosts("docs.example.org")))
-    carrier = captain.Captain(captain.Crew(captain=model), state_dir=tmp_path / "state", options=options)
+    carrier = captain.Captain(
+        captain.Crew(captain=model), state_dir=tmp_path / "state", sandbox=UNCONFINED, options=options
+    )
 
     outcome = await carrier.run("Is it so?", repo=calc_repository(tmp_path / "repo"))
 
@@ -75,7 +77,7 @@ async def test_a_host_that_is_not_granted_is_refused_told_to_the_agent_and_stand
 
 async def test_agents_have_no_way_to_the_web_where_nothing_is_granted_and_nobody_can_be_asked(tmp_path: Path) -> None:
     model = ScriptedModel([ANSWER], id="captain-model")
-    carrier = captain.Captain(captain.Crew(captain=model), state_dir=tmp_path / "state")
+    carrier = captain.Captain(captain.Crew(captain=model), state_dir=tmp_path / "state", sandbox=UNCONFINED)
 
     await carrier.run("Is it so?", repo=calc_repository(tmp_path / "repo"))
 

@@ -22,6 +22,7 @@ from tests.voyages import (
     DOUBLE_WORKS,
     PYTHON,
     TEXT_FIXED,
+    UNCONFINED,
     calc_repository,
     change_triage,
     crew,
@@ -366,7 +367,9 @@ async def test_the_budget_is_checked_before_a_call_and_what_is_finished_is_kept(
         "Task T2:": [write("text.py", TEXT_FIXED), "Done."],
     }
     team = crew([fix_triage(), plan(*tasks)], build, [review()] * 2)
-    outcome = await captain.run("Mend", repo=repo, crew=team, state_dir=state, budget=captain.Budget(model_calls=6))
+    outcome = await captain.run(
+        "Mend", repo=repo, crew=team, state_dir=state, sandbox=UNCONFINED, budget=captain.Budget(model_calls=6)
+    )
     assert outcome.status == "budget"
     assert "budget of 6 model calls" in outcome.summary
     assert git(repo, "show", f"{outcome.branch}:calc.py") + "\n" == CALC_FIXED
@@ -377,7 +380,7 @@ async def test_a_cancelled_run_stops_its_commands_and_keeps_its_work(repo: Path,
     alive = tmp_path / "alive"
     wait = call("shell", command=f"echo $$ > {alive}; sleep 600 & wait", timeout_s=600)
     team = fix_crew(build=[write("calc.py", CALC_FIXED), wait])
-    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state) as run:
+    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state, sandbox=UNCONFINED) as run:
         command = int(await line_in(alive))
         run.cancel()
         with anyio.fail_after(30):
@@ -394,7 +397,7 @@ async def test_a_cancelled_run_stops_its_commands_and_keeps_its_work(repo: Path,
 
 async def test_leaving_the_block_early_cancels_the_run(repo: Path, state: Path) -> None:
     team = fix_crew(build=[call("shell", command="sleep 600", timeout_s=600)])
-    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state) as run:
+    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state, sandbox=UNCONFINED) as run:
         async for recorded in run.events():
             if isinstance(recorded.event, ev.TaskChanged) and recorded.event.state == "building":
                 break
@@ -403,7 +406,7 @@ async def test_leaving_the_block_early_cancels_the_run(repo: Path, state: Path) 
 
 async def test_an_error_of_the_hosts_own_comes_out_of_the_block_as_it_is(repo: Path, state: Path) -> None:
     with pytest.raises(LookupError, match="mine"):
-        async with captain.start("Mend it", repo=repo, crew=fix_crew(), state_dir=state) as run:
+        async with captain.start("Mend it", repo=repo, crew=fix_crew(), state_dir=state, sandbox=UNCONFINED) as run:
             raise LookupError("mine")
     assert (await run.result()).status == "cancelled"
 
@@ -411,7 +414,7 @@ async def test_an_error_of_the_hosts_own_comes_out_of_the_block_as_it_is(repo: P
 async def test_tasks_that_wait_for_others_are_cancelled_with_the_run(repo: Path, state: Path) -> None:
     tasks = [fix_task(), shout_task("T2", depends_on=["T1"])]
     team = crew([fix_triage(), plan(*tasks)], [call("shell", command="sleep 600", timeout_s=600)])
-    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state) as run:
+    async with captain.start("Mend it", repo=repo, crew=team, state_dir=state, sandbox=UNCONFINED) as run:
         async for recorded in run.events():
             if isinstance(recorded.event, ev.TaskChanged) and recorded.event.state == "building":
                 run.cancel()
@@ -434,7 +437,7 @@ async def test_runs_on_one_repository_at_once_do_not_meet(repo: Path, state: Pat
 
 
 async def test_a_reader_that_stops_reading_blocks_nothing(repo: Path, state: Path) -> None:
-    async with captain.start("Mend it", repo=repo, crew=fix_crew(), state_dir=state) as run:
+    async with captain.start("Mend it", repo=repo, crew=fix_crew(), state_dir=state, sandbox=UNCONFINED) as run:
         lazy = run.events()
         first = await anext(lazy)
         assert (await run.result()).status == "succeeded"
@@ -467,7 +470,7 @@ async def test_a_detached_head_is_a_base_like_any_other(repo: Path, state: Path)
 
 async def test_a_state_folder_inside_the_work_tree_is_refused(repo: Path) -> None:
     with pytest.raises(captain.UsageError, match="inside the work tree"):
-        await captain.run("Mend", repo=repo, crew=fix_crew(), state_dir=repo / "state")
+        await captain.run("Mend", repo=repo, crew=fix_crew(), state_dir=repo / "state", sandbox=UNCONFINED)
     assert not (repo / "state").exists()
 
 

@@ -22,7 +22,7 @@ from captain.core import events as ev
 from captain.core.messages import ToolCall
 from captain.models import ScriptedModel, call
 from captain.testing import git
-from tests.voyages import finding, fingerprint, plan, review
+from tests.voyages import UNCONFINED, finding, fingerprint, plan, review
 
 CONFORMANCE = Path(os.environ.get("CAPTAIN_CONFORMANCE", Path(__file__).parents[3] / "shared" / "conformance"))
 REPOSITORIES = os.environ.get("CAPTAIN_REPOSITORIES", "")
@@ -111,7 +111,7 @@ async def test_a_real_bug_is_fixed_on_a_branch_and_the_clone_is_left_as_it_was(
         review=[ScriptedModel([review()])],
     )
     before = fingerprint(repo)
-    outcome = await captain.run(bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state")
+    outcome = await captain.run(bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state", sandbox=UNCONFINED)
     assert outcome.status == "succeeded", outcome.summary
     assert outcome.branch is not None
     assert git(repo, "diff", outcome.branch, bug["fix_commit"], "--", *changed) == ""
@@ -146,7 +146,9 @@ async def test_a_naive_fix_that_broke_other_tests_is_caught_and_mended_in_the_ne
         review=[ScriptedModel([review(finding(claim="transactions are split")), review()])],
     )
     before = fingerprint(repo)
-    async with captain.start(bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state") as run:
+    async with captain.start(
+        bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state", sandbox=UNCONFINED
+    ) as run:
         ended = [r.event async for r in run.events() if isinstance(r.event, ev.LoopEnded)]
         outcome = await run.result()
     assert outcome.status == "succeeded"

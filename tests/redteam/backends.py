@@ -43,9 +43,13 @@ def sandbox(name: str) -> Sandbox:
     return Walled(name, lambda root, policy: landlock.walls(version, root, policy, namespaces=namespaces))
 
 
-@cache
 def missing(name: str) -> str:
     """Why this sandbox cannot be used on this machine; empty where it can."""
+    return _missing(name)
+
+
+@cache
+def _missing(name: str) -> str:
     if name.startswith("landlock") and not kernel.landlock_version():
         return "the kernel has no Landlock"
     folder = Path("/tmp") / f"captain-probe-{os.getpid()}-{name}"

@@ -62,7 +62,7 @@ def _try_all(names: list[str]) -> dict[str, Any]:
         for name in ["host"] if is_host_only(attack) else names:
             began_s = time.monotonic()
             outcome = tried(BACKENDS[0] if name == "host" else name, attack)
-            results[attack.id][name] = {"verdict": outcome.verdict, "why": _plain(outcome.why)}
+            results[attack.id][name] = {"verdict": outcome.verdict, "why": "" if name == NAIVE else _plain(outcome.why)}
             _say(f"{attack.id} {name}: {outcome.verdict} ({time.monotonic() - began_s:.1f} s) {_plain(outcome.why)}")
     return results
 

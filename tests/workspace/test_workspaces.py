@@ -47,6 +47,7 @@ async def test_a_snapshot_brings_back_exactly_what_the_files_are(repo: Repo, tmp
     odd = os.fsdecode(b"n\xffn\n-utf8")
     async with workspaces.open("T1", opened.head) as workspace:
         assert (workspace.name, workspace.base) == ("T1", opened.head)
+        assert workspace.root.parent.stat().st_mode & 0o777 == 0o700
         assert await sh(workspace, "git status --porcelain; git rev-parse HEAD") == opened.head
         await workspace.box.write("-rf", b"dash")
         await workspace.box.write("new/deep/file", b"1")

@@ -37,10 +37,14 @@ class Command:
             os.close(self._leash)
             self._leash = -1
 
-    def reap(self, others: set[int]) -> None:
+    def reap(self, others: set[int]) -> int:
+        """Its exit code, once nothing of it runs."""
         _, status = os.waitpid(self.pid, 0)
         tree.end_orphans(others)
-        _tell(self._report, b"X" + marshal.dumps((os.waitstatus_to_exitcode(status), self.exceeded)))
+        return os.waitstatus_to_exitcode(status)
+
+    def tell(self, code: int) -> None:
+        _tell(self._report, b"X" + marshal.dumps((code, self.exceeded)))
         os.close(self.handle)
         os.close(self._report)
         if self._leash is not None and self._leash >= 0:
@@ -111,7 +115,10 @@ class Loop:
     def _reap(self, handle: int) -> None:
         self._poll.unregister(handle)
         command = self._commands.pop(handle)
-        command.reap({other.pid for other in self._commands.values()})
+        code = command.reap({other.pid for other in self._commands.values()})
+        if not self._commands:
+            self._watch.settle()
+        command.tell(code)
 
     def _enforce(self) -> None:
         limit = self._watch.exceeded()

@@ -174,7 +174,6 @@ def _lend(plan: dict, source: str, target: str) -> None:
     else:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
     if plan["user"] and source != plan["tmp"] and facts.st_uid == 0 and not facts.st_mode & 0o004:
-        user, group = plan["user"]
         try:
             _attach_as(plan["user"], source, target)
         except OSError:  # this file system cannot do that: it stays as readable as it is

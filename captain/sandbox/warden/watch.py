@@ -28,6 +28,7 @@ class Watch:
         self._most_bytes = 0
         self._used_bytes = 0
         self._free_bytes = (0, 0)
+        self._over = False
         self._next_s = 0.0
         self._next_disk_s = 0.0
 
@@ -71,8 +72,16 @@ class Watch:
         self._used_bytes, self._free_bytes = used, free
         if used <= allowed:
             return ""
-        self._allowed_bytes = min(used, self._most_bytes)  # so that what is too much can be removed again
+        self._over = True
         return "disk"
+
+    def settle(self) -> None:
+        """Once nothing runs any more: what is too much may stay up to a bound, so that a command can remove it."""
+        if self._over:
+            self._over = False
+            self._used_bytes = used_bytes(self._folder["path"])
+            self._free_bytes = _free_bytes(self._folder["path"])
+            self._allowed_bytes = min(max(self._used_bytes, self._allowed_bytes or 0), self._most_bytes)
 
 
 def _free_bytes(path: str) -> tuple[int, int]:
