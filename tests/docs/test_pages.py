@@ -20,7 +20,8 @@ from tests.docs.stand_in import FILES, crew_server
 from tests.root import IS_ROOT
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
-_AS_ROOT_TOO = (
+_ALLOWED = "import sys, tests.conftest, runpy; runpy.run_path(sys.argv[1], run_name='__main__')"
+_AS_ROOT_TOO = ("-c", _ALLOWED) if IS_ROOT else ()
     ("-c", "import sys, tests.conftest, runpy; runpy.run_path(sys.argv[1], run_name='__main__')") if IS_ROOT else ()
 )
 """A reader who is root has to say so; the pages are not about that."""
