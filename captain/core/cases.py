@@ -32,13 +32,17 @@ MatchedBy: TypeAlias = Literal["new", "reproduction", "anchor", "symbol", "judge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """A place in one tree. `line` counts from 1; the hashes are of its text and of the text around it."""
+    """A place in one tree: `lines` lines from `line`, which counts from 1.
+
+    The hashes are of the first line's text and of the text around it, without white space.
+    """
 
     path: str
     line: int
-    symbol: str | None
-    line_hash: str
-    context_hash: str
+    lines: int = 1
+    symbol: str | None = None
+    line_hash: str = ""
+    context_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,11 @@ def rejected_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/rejected/{name}"
 
 
+def attempt_ref(run: str, name: str) -> str:
+    """Keeps a fix of a review loop, whether it stayed or was undone."""
+    return f"refs/captain/{run}/attempt/{name}"
+
+
 def salvaged_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/salvaged/{name}"
 

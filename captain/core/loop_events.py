@@ -176,12 +176,16 @@ class GateDecided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanesJoined:
-    """The lanes of a round are one commit again. `dropped` are fixes that did not go together with the rest."""
+    """The lanes of a round are one commit again. `dropped` are fixes that did not go together with the rest.
+
+    `picked` pairs a fix with the commit it became in the line, where that is another one.
+    """
 
     round: int
     commit: str
     tree: str
     dropped: tuple[str, ...] = ()
+    picked: tuple[tuple[str, str], ...] = ()
     reason: str = ""
     kind: Literal["lanes_joined"] = "lanes_joined"
 

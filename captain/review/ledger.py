@@ -60,8 +60,9 @@ class Bond:
 class LoopState:
     """Where a loop stands. `docket` are the cases of this round to rule on, heaviest first.
 
-    `broke` has (f, g) where the fix of g brought f back. `admitted`, `accepted` and `answered` count this round's
-    cases, fixes and reviewers; `clean` and `stalled` the rounds in a row before it.
+    `labels` gives the fix that a commit of the joined line stands for. `broke` has (f, g) where the fix of g brought
+    f back. `admitted`, `accepted` and `answered` count this round's cases, fixes and reviewers; `clean` and `stalled`
+    the rounds in a row before it.
     """
 
     base: str = ""
@@ -72,6 +73,7 @@ class LoopState:
     cases: Mapping[str, Case] = field(default_factory=dict)
     docket: tuple[str, ...] = ()
     lanes: tuple[Lane, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     tally: Tally = Tally()
     bonds: tuple[Bond, ...] = ()
     broke: frozenset[tuple[str, str]] = frozenset()
@@ -395,6 +397,7 @@ def _joined(state: LoopState, event: LanesJoined) -> LoopState:
         *again,
         *gone,
         head=head,
+        labels={**state.labels, **{commit: fix for fix, commit in event.picked}},
         candidates=state.candidates if head.commit in known else (*state.candidates, head),
         trees=state.trees | {event.tree},
         phase="idle",

@@ -23,6 +23,7 @@ _COMMON: Final = (
     "without would you "
 )
 _STOP: Final = frozenset(_COMMON.split())
+_OTHERS: Final = 20  # claims that are imagined beside a few: a word that two of two share is not common for that
 _NAME_FACTOR: Final = 2.0  # identifiers survive rewording, ordinary words do not
 
 
@@ -62,7 +63,7 @@ def rarity(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         number += 1
         counted.update(_terms(text).keys())
-    return {term: math.log((number + 1) / (count + 0.5)) for term, count in counted.items()}
+    return {term: math.log((number + _OTHERS) / (count + 0.5)) for term, count in counted.items()}
 
 
 def _stem(word: str) -> str:
