@@ -65,7 +65,7 @@ def judged(a: dict[str, Any], b: dict[str, Any], others: list[dict[str, Any]]) -
 
 
 def pairs(folder: Path) -> Counter[tuple[str, str]]:
-    findings = {said["key"]: said for said in map(json.loads, (folder / "findings.jsonl").open())}
+    findings = {said["key"]: said for said in map(json.loads, (folder / "findings.jsonl").read_text().splitlines())}
     table: Counter[tuple[str, str]] = Counter()
     for pair in json.loads((folder / "pairs.json").read_text()):
         a, b = findings[pair["a"]], findings[pair["b"]]

@@ -109,7 +109,7 @@ class Case:
 
     `anchors` maps trees to places, latest last. `admitted` says that its evidence once sufficed: only then does
     the case weigh anything. `trusted` cases rest on a check the library ran itself. `seen_since` is the fix that wrote
-    the code it was last seen in.
+    the code it was last seen in. An `undone` one was brought by a change that did not stay: it is nowhere.
     """
 
     id: str
@@ -120,6 +120,7 @@ class Case:
     reason: str = ""
     admitted: bool = False
     trusted: bool = False
+    undone: bool = False
     anchored: bool = True
     about_change: bool = True
     in_scope: bool = True
@@ -178,10 +179,14 @@ class Candidate:
 
 def present(case: Case, candidate: Candidate) -> bool:
     """Whether the defect is in a tree, as far as is known in hindsight."""
-    return case.admitted and any(
-        (spell.since is None or spell.since in candidate.holds)
-        and not (spell.until is not None and spell.until in candidate.holds)
-        for spell in case.spells
+    return (
+        case.admitted
+        and not case.undone
+        and any(
+            (spell.since is None or spell.since in candidate.holds)
+            and not (spell.until is not None and spell.until in candidate.holds)
+            for spell in case.spells
+        )
     )
 
 

@@ -34,6 +34,11 @@ def attempt_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/attempt/{name}"
 
 
+def review_ref(run: str, name: str) -> str:
+    """Keeps what a review loop hands back."""
+    return f"refs/captain/{run}/review/{name}"
+
+
 def salvaged_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/salvaged/{name}"
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+import anyio
+
 from captain.core.cases import Trial
 from captain.core.tasks import Check, CheckResult
 from captain.sandbox import Box
@@ -14,6 +16,7 @@ from captain.tools import clip
 from captain.workspace import Workspaces
 
 _OUTPUT_CHARS: Final = 6_000
+_AT_ONCE: Final = 4  # copies with commands running in them
 _NOT_STARTED: Final = (126, 127)
 _TEST: Final = re.compile(r"(^|/)(tests?|spec|__tests__)/|(^|/)(test_[^/]*|[^/]*[_.-](test|spec)\.[^/]*|conftest\.py)$")
 
@@ -54,12 +57,14 @@ class Bench:
     label: Labels
     timeout_s: float = 600.0
     reruns: int = 2
+    seats: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_AT_ONCE))
 
     async def once(self, checks: Sequence[Check], commit: str) -> tuple[CheckResult, ...]:
         """One after the other on one fresh copy."""
         if not checks:
             return ()
-        async with self.workspaces.open(self.label("check"), commit, scratch=True) as workspace:
+        place = self.workspaces.open(self.label("check"), commit, scratch=True)
+        async with self.seats, place as workspace:
             return tuple([await self._run(check, workspace.box) for check in checks])
 
     async def standing(self, checks: Sequence[Check], commit: str) -> tuple[Outcome, ...]:

@@ -28,11 +28,11 @@ from captain.review.bench import Outcome
 from captain.review.engine import Action, Join, Look, Mend, Prove
 from captain.review.fix_gate import accept
 from captain.review.fixing import FailedTry, FixJob
-from captain.review.gathering import Gathering, another, broken, prove
+from captain.review.gathering import Gathering, another, broken, failing, prove
 from captain.review.intake import Ground, Intake, usable
 from captain.review.joining import join
 from captain.review.loop import Reviewer, failures
-from captain.review.site import Site
+from captain.review.site import NoReview, Site
 from captain.workspace import Workspace
 
 _SAID_CHARS: Final = 500
@@ -68,7 +68,7 @@ class Carrier:
             reviews = await together([partial(site.look, reviewer, proposal) for reviewer in reviewers])
         except BudgetExceededError as error:
             await site.tell(BudgetReached(reason=str(error)))
-            reviews = tuple(str(error) for _ in reviewers)
+            reviews = tuple(NoReview(problem=str(error)) for _ in reviewers)
         for reviewer, review in zip(reviewers, reviews, strict=True):
             await self._take(reviewer, review, action.round, ground)
         if not reviewers:
@@ -82,10 +82,10 @@ class Carrier:
         again = number // len(reviewers)
         return another(reviewer, str(again + 1)) if again else reviewer
 
-    async def _take(self, reviewer: Reviewer, review: Review | str, round_: int, ground: Ground) -> None:
+    async def _take(self, reviewer: Reviewer, review: Review | NoReview, round_: int, ground: Ground) -> None:
         site = self.site
-        if isinstance(review, str):
-            await site.tell(ReviewEnded(round=round_, reviewer=reviewer.name, problem=review))
+        if isinstance(review, NoReview):
+            await site.tell(ReviewEnded(round=round_, reviewer=reviewer.name, problem=review.problem))
             return
         try:
             findings, left_out = usable(review, site.engine.current.max_findings)
@@ -102,11 +102,11 @@ class Carrier:
         """Checks that fail on the commit and are no baseline, as findings that need nobody's opinion."""
         site, state = self.site, self.site.engine.state
         excused = {*state.baseline, *state.flaky}
-        failing = [one for one in outcomes if one.standing == "fails" and one.result.check.name not in excused]
-        for outcome in failing:
+        found = [one for one in outcomes if one.standing == "fails" and one.result.check.name not in excused]
+        for outcome in found:
             (said,) = failures((outcome.result,))
             await site.tell(self._trusted(said, outcome, action, ground))
-        return len(failing)
+        return len(found)
 
     def _trusted(self, said: Finding, outcome: Outcome, action: Look, ground: Ground) -> FindingProposed:
         check = outcome.result.check
@@ -151,11 +151,12 @@ class Carrier:
     async def _attempt(self, action: Mend) -> None:
         site = self.site
         job = await self._job(action)
+        fixes = site.engine.state.lanes[action.lane].head.holds
         async with site.workspaces.open(site.label("mend"), action.commit) as workspace:
             said = await self._fix(job, workspace)
             try:
                 commit = await self._snapshot(job, workspace)
-                if commit is not None and (results := await self._broke(commit)):
+                if commit is not None and (results := await self._broke(commit, fixes)):
                     await self._fix(replace(job, broken=results), workspace)
                     commit = await self._snapshot(job, workspace)
             except WorkspaceError as refused:
@@ -171,7 +172,13 @@ class Carrier:
             )
         )
         gathering = Gathering(
-            site=site, intake=self.intake, cases=job.cases, keep=job.keep, before=action.commit, after=commit
+            site=site,
+            intake=self.intake,
+            cases=job.cases,
+            keep=job.keep,
+            before=action.commit,
+            after=commit,
+            fixes=fixes,
         )
         facts = await gathering.facts()
         result = accept(facts)
@@ -210,10 +217,9 @@ class Carrier:
             return None
         return await repository.commit_tree(taken, (job.commit,), _message(job, self.site.run))
 
-    async def _broke(self, commit: str) -> tuple[CheckResult, ...]:
+    async def _broke(self, commit: str, fixes: frozenset[str]) -> tuple[CheckResult, ...]:
         """Watched checks that the change broke: its author may repair that before the gate looks."""
-        outcomes = await self.site.bench.standing(self.site.watched(), commit)
-        return tuple(outcome.result for outcome in outcomes if outcome.standing == "fails")
+        return tuple(outcome.result for outcome in await failing(self.site, self.site.watched(fixes), commit))
 
     async def _job(self, action: Mend) -> FixJob:
         cases = [self.site.cases[name] for name in action.cases]
@@ -269,11 +275,14 @@ class Carrier:
     async def join(self, action: Join) -> None:
         site = self.site
 
-        async def fails(commit: str) -> str:
-            return ", ".join(await broken(site, site.watched(), commit))
+        held = site.engine.state.head.holds
+
+        async def fails(commit: str, fixes: frozenset[str]) -> str:
+            return ", ".join(await broken(site, site.watched(held | fixes), commit))
 
         fixes = [commit for lane in action.lanes for commit in lane]
         line = await join(site.repository, action.onto, fixes, fails)
+        await self._keep(line.head)
         await site.tell(
             LanesJoined(
                 round=action.round,
@@ -291,4 +300,4 @@ def _message(job: FixJob, run: str) -> str:
     first = job.cases[0].finding.claim
     claim = "".join(char if char.isprintable() else " " for char in first)[:_CLAIM_CHARS].strip()
     names = ", ".join(case.id for case in job.cases)
-    return f"Mend {names}: {claim}\n\nCaptain-Run: {run}\n"
+    return f"Mend {names}: {claim}\n\nCaptain-Run: {run}\nCaptain-Attempt: {job.id}\n"  # two attempts are two commits

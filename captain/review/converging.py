@@ -111,7 +111,11 @@ class ReviewLoop:
             else:
                 await site.tell(await self._started(site, base, head))
             await self._carry(site)
-        return report_of(site.engine.state, (*log, *site.log))
+        state = site.engine.state
+        ref = ids.review_ref(name, site.task.id)
+        now = (await repository.refs(ref)).get(ref)
+        await repository.set_ref(ref, state.handed_back or head, now)
+        return report_of(state, (*log, *site.log), ref)
 
     @asynccontextmanager
     async def _places(

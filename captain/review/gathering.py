@@ -9,16 +9,19 @@ from captain.core.cases import Case, Trial
 from captain.core.loop_events import CheckTurnedFlaky, FindingProposed, LoopEvent, Ruled, Tried, Voted
 from captain.core.tasks import Check
 from captain.review.admission import Proof, Ruling
-from captain.review.bench import is_test
+from captain.review.bench import Outcome, is_test
 from captain.review.fix_gate import GateFacts, Gone, Wanted, next_evidence
 from captain.review.intake import Ground, Intake, usable
 from captain.review.loop import Reviewer
-from captain.review.site import Site
+from captain.review.site import NoReview, Site
 
 
 @dataclass(slots=True, kw_only=True)
 class Gathering:
-    """Of one change, from `before` to `after`, that is to mend `cases`; `keep` must stay mended."""
+    """Of one change, from `before` to `after`, that is to mend `cases`; `keep` must stay mended.
+
+    `fixes` are those that are in `before`.
+    """
 
     site: Site
     intake: Intake
@@ -26,6 +29,7 @@ class Gathering:
     keep: tuple[Case, ...]
     before: str
     after: str
+    fixes: frozenset[str]
     by_products: tuple[str, ...] = ()
     reviewed: bool = False
 
@@ -54,7 +58,7 @@ class Gathering:
 
     async def _broken(self) -> tuple[str, ...]:
         mine = {case.id for case in self.cases}
-        watched = [check for check in self.site.watched() if check.name not in mine]
+        watched = [check for check in self.site.watched(self.fixes) if check.name not in mine]
         return await broken(self.site, watched, self.after)
 
     async def _gone(self, case: Case) -> Gone:
@@ -91,19 +95,13 @@ class Gathering:
         number = self.site.label("delta")
         reviewer = another(self.site.reviewers[0], number)
         review = await self.site.look(reviewer, await self.site.proposal(self.before, self.after))
-        if isinstance(review, str):
+        if isinstance(review, NoReview):
             return ()  # the cold review of the whole is still to come
         self.reviewed = True
         try:
             findings, _ = usable(review, self.site.engine.current.max_findings)
         except ValueError:
             return ()
-        brought: list[FindingProposed] = []
-
-        async def keep(event: FindingProposed) -> None:
-            if event.matched == "new" and event.about_change and event.anchored:
-                brought.append(event)
-
         ground = Ground(
             base=self.before,
             head=self.after,
@@ -112,6 +110,18 @@ class Gathering:
             parent=self.cases[0].id,
             brought_by=self.after,
         )
+        brought: list[FindingProposed] = []
+
+        async def keep(event: FindingProposed) -> None:
+            if not (event.about_change and event.anchored):
+                return
+            known = self.site.cases.get(event.case)
+            if known is None:
+                brought.append(event)
+            elif known.status == "fixed":  # it is said to be back, and this change would have done it
+                as_new = replace(event, case=self.intake.names(), matched="new", heard="propose")
+                brought.append(replace(as_new, parent=ground.parent, possible_duplicate_of=known.id))
+
         await self.intake.take(findings, reviewer.name, self.site.engine.state.round, ground, keep)
         admitted = [event.case for event in brought if await self._is_real(event)]
         self.by_products = tuple(admitted)
@@ -142,14 +152,17 @@ async def prove(site: Site, name: str, proof: Proof, base: str, head: str) -> Lo
 
 
 async def broken(site: Site, watched: Sequence[Check], commit: str) -> tuple[str, ...]:
-    """The checks that fail on a commit each time they are run. One that does not is flaky, and watched no longer."""
-    found = []
-    for outcome in await site.bench.standing(watched, commit):
-        if outcome.standing == "fails":
-            found.append(outcome.result.check.name)
-        elif outcome.standing == "flaky":
+    """The names of the checks that fail on a commit."""
+    return tuple(outcome.result.check.name for outcome in await failing(site, watched, commit))
+
+
+async def failing(site: Site, watched: Sequence[Check], commit: str) -> tuple[Outcome, ...]:
+    """The checks that fail each time they are run. One that does not is flaky, and watched no longer."""
+    outcomes = await site.bench.standing(watched, commit)
+    for outcome in outcomes:
+        if outcome.standing == "flaky":
             await site.tell(CheckTurnedFlaky(check=outcome.result.check.name))
-    return tuple(found)
+    return tuple(outcome for outcome in outcomes if outcome.standing == "fails")
 
 
 def another(reviewer: Reviewer, label: str) -> Reviewer:

@@ -16,8 +16,13 @@ from captain.review.wording import rarity, similarity
 
 AT_ONE_PLACE: Final = 0.15
 IN_ONE_SYMBOL: Final = 0.3
+WORD_FOR_WORD: Final = 0.9
 WORTH_ASKING: Final = 0.1
-"""Word overlap that suffices in one place, in one symbol, or to ask somebody."""
+"""Word overlap that suffices in one place, in one symbol, without any place, or to ask somebody.
+
+On real findings in many wordings (one half of them, to choose; the other half gives the same), 0.15 keeps 67 % of
+rewordings and 8 % of other findings on the same change, 0.3 keeps 16 % and 2 %, 0.1 keeps 87 % and 17 %.
+"""
 
 _ASKED_AT_MOST: Final = 3
 _KINDS: Final = {
@@ -76,7 +81,11 @@ def identify(finding: Finding, anchor: Anchor | None, known: Sequence[Known]) ->
         if _same_check(finding, one.case):
             return Match(case=one.case.id, by="reproduction")
     for alike, one in close:
-        if alike >= AT_ONE_PLACE and _same_place(anchor, one.here) and _same_kind(finding, one.case.finding):
+        if not _same_kind(finding, one.case.finding):
+            continue
+        if alike >= AT_ONE_PLACE and (_same_place(anchor, one.here) or _same_quote(finding, anchor, one)):
+            return Match(case=one.case.id, by="anchor")
+        if alike >= WORD_FOR_WORD and _nowhere(finding, anchor, one):
             return Match(case=one.case.id, by="anchor")
     for alike, one in close:
         if alike >= IN_ONE_SYMBOL and _same_symbol(finding, anchor, one):
@@ -128,6 +137,19 @@ def _same_place(anchor: Anchor | None, here: Anchor | None) -> bool:
     if anchor is None or here is None or anchor.path != here.path:
         return False
     return anchor.line < here.line + here.lines and here.line < anchor.line + anchor.lines
+
+
+def _same_quote(finding: Finding, anchor: Anchor | None, one: Known) -> bool:
+    """Of two that cannot be pinned: they quote the same code of the same file."""
+    said = one.case.finding
+    unpinned = anchor is None and not one.case.anchors and finding.anchor.strip() != ""
+    return unpinned and same_path(finding.path, said.path) and finding.anchor.split() == said.anchor.split()
+
+
+def _nowhere(finding: Finding, anchor: Anchor | None, one: Known) -> bool:
+    """Of two about a file, or about the change, as a whole."""
+    quoted = finding.anchor.strip() or one.case.finding.anchor.strip()
+    return anchor is None and not one.case.anchors and not quoted and finding.path == one.case.finding.path
 
 
 def _same_symbol(finding: Finding, anchor: Anchor | None, one: Known) -> bool:

@@ -141,6 +141,8 @@ class Intake:
     async def _known(self, head: str) -> list[Known]:
         known = []
         for case in self.cases():
+            if case.undone:
+                continue
             here = None
             if case.anchors:
                 tree, anchor = case.anchors[-1]

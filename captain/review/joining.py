@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from captain.workspace import Repository
 
+Broken = Callable[[str, frozenset[str]], Awaitable[str]]
+"""Says in words what fails on a commit with so many fixes in it, or nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
@@ -29,9 +32,9 @@ async def join(
     repository: Repository,
     onto: str,
     fixes: Sequence[str],
-    broken: Callable[[str], Awaitable[str]],
+    broken: Broken,
 ) -> Line:
-    """All fixes on top of `onto`; `broken` says in words what fails on a commit, or nothing.
+    """All fixes on top of `onto`, without those that break something only together.
 
     Where the whole fails, the first commit with which it fails is found by bisection and dropped, until it holds.
     Each turn drops one, so that it ends; with none of them left nothing is broken.
@@ -41,7 +44,7 @@ async def join(
     while True:
         line = await _pick(repository, onto, left)
         dropped += line.dropped
-        reason = await broken(line.head) if line.picked else ""
+        reason = await _fails(line, len(line.picked), broken) if line.picked else ""
         if not reason:
             return Line(head=line.head, picked=line.picked, dropped=tuple(dropped))
         culprit = await _culprit(line, broken)
@@ -49,12 +52,17 @@ async def join(
         left = [pick.fix for pick in line.picked if pick.fix != culprit]
 
 
-async def _culprit(line: Line, broken: Callable[[str], Awaitable[str]]) -> str:
+async def _fails(line: Line, length: int, broken: Broken) -> str:
+    fixes = frozenset(pick.fix for pick in line.picked[:length])
+    return await broken(line.picked[length - 1].commit, fixes)
+
+
+async def _culprit(line: Line, broken: Broken) -> str:
     """The first commit of a line that is broken at its end."""
     good, bad = -1, len(line.picked) - 1
     while bad - good > 1:
         middle = (good + bad) // 2
-        if await broken(line.picked[middle].commit):
+        if await _fails(line, middle + 1, broken):
             bad = middle
         else:
             good = middle

@@ -32,8 +32,6 @@ from captain.review.policy import Tally
 
 Phase: TypeAlias = Literal["idle", "reviewing", "admitting", "fixing", "ended"]
 
-NOT_HERE = "undone with the change that brought it"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
@@ -324,7 +322,7 @@ def _decided(state: LoopState, event: GateDecided) -> LoopState:
         case for case in state.cases.values() if case.parent in event.cases and event.commit == case.introduced_by
     ]
     if not event.accepted:
-        state = _with(state, *(replace(case, status="fixed", reason=NOT_HERE) for case in brought))
+        state = _with(state, *(replace(case, status="fixed", undone=True) for case in brought))
         attempt = Attempt(
             rung=event.rung,
             round=state.round,
@@ -381,9 +379,9 @@ def _joined(state: LoopState, event: LanesJoined) -> LoopState:
     made = frozenset(commit for lane in state.lanes for commit in lane.commits)
     dropped = frozenset(event.dropped)
     head = Candidate(commit=event.commit, tree=event.tree, holds=state.head.holds | (made - dropped))
-    again = [_let_go(case, dropped, event, state.round) for case in state.cases.values() if case.fixed_by in dropped]
+    again = [_let_go(case, event) for case in state.cases.values() if case.fixed_by in dropped]
     gone = [
-        replace(case, status="fixed", reason=NOT_HERE)
+        replace(case, status="fixed", undone=True)
         for case in state.cases.values()
         if case.introduced_by in dropped and case.fixed_by not in dropped
     ]
@@ -408,12 +406,16 @@ def _joined(state: LoopState, event: LanesJoined) -> LoopState:
     )
 
 
-def _let_go(case: Case, dropped: frozenset[str], event: LanesJoined, round_: int) -> Case:
-    attempt = Attempt(
-        rung="first", round=round_, outcome="undone", clause="merge", reason=event.reason, commit=case.fixed_by
-    )
+def _let_go(case: Case, event: LanesJoined) -> Case:
+    """The attempt that was accepted in its lane was none after all."""
     spells = (*case.spells[:-1], replace(case.spells[-1], until=None))
-    return replace(case, status="open", spells=spells, attempts=(*case.attempts, attempt))
+    attempts = tuple(
+        replace(attempt, outcome="undone", clause="merge", reason=event.reason)
+        if attempt.commit == case.fixed_by and attempt.outcome == "accepted"
+        else attempt
+        for attempt in case.attempts
+    )
+    return replace(case, status="open", spells=spells, attempts=attempts)
 
 
 def _added(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:

@@ -8,14 +8,14 @@ from captain.core.cases import Candidate, Case, Conclusion, known_weight, presen
 from captain.core.findings import Verdict
 from captain.core.loop_events import LoopEvent
 from captain.core.tasks import FollowUp
-from captain.review.ledger import NOT_HERE, LoopState
+from captain.review.ledger import LoopState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopReport:
     """`commit` is what is handed back: of all commits the loop could hand back, the one of least known weight.
 
-    It is under a ref of Captain's; no branch of the user's was moved. `candidates` are in the order they were made,
+    It is kept under `ref`; no branch of the user's was moved. `candidates` are in the order they were made,
     the tree the loop was handed first. `log` is all that happened.
     """
 
@@ -23,6 +23,7 @@ class LoopReport:
     base: str
     start: str
     commit: str
+    ref: str
     cases: tuple[Case, ...]
     candidates: tuple[Candidate, ...]
     follow_ups: tuple[FollowUp, ...]
@@ -60,16 +61,17 @@ class LoopReport:
         return next(candidate for candidate in self.candidates if candidate.commit == commit)
 
 
-def report_of(state: LoopState, log: tuple[LoopEvent, ...]) -> LoopReport:
+def report_of(state: LoopState, log: tuple[LoopEvent, ...], ref: str) -> LoopReport:
     """The report of a loop that has ended."""
     if state.conclusion is None or state.handed_back is None:
         raise ValueError("the loop has not ended")
-    cases = tuple(case for case in state.cases.values() if case.reason != NOT_HERE)
+    cases = tuple(case for case in state.cases.values() if not case.undone)
     return LoopReport(
         conclusion=state.conclusion,
         base=state.base,
         start=state.start.commit,
         commit=state.handed_back,
+        ref=ref,
         cases=cases,
         candidates=state.candidates,
         follow_ups=tuple(_follow_ups(cases)),
@@ -106,6 +108,11 @@ def summary(report: LoopReport) -> str:
         f"{report.rounds} rounds; known weight {before} at the start, {after} handed back ({report.commit[:12]})",
     ]
     lines += [f"left [{case.severity}] {case.finding.path}: {case.finding.claim}" for case in report.residuals]
+    lines += [
+        f"{case.id} may be the same as {case.possible_duplicate_of}"
+        for case in report.residuals
+        if case.possible_duplicate_of
+    ]
     lines += [f"not looked into [{case.severity}] {case.finding.claim}" for case in report.unproved]
     lines += [f"failed before the change, and not held against it: {name}" for name in report.baseline]
     lines += [f"both fails and passes: {name}" for name in report.flaky]

@@ -28,6 +28,13 @@ Guard = Callable[[str, str], Awaitable[Sequence[str]]]
 """What is wrong with the change between two commits, as sentences; nothing if it may stay."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoReview:
+    """Why a reviewer gave none."""
+
+    problem: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Site:
     """`checks` are those of the loop, by name; `heard` is told of each event, of which `told` it has been told."""
@@ -75,15 +82,15 @@ class Site:
     def cases(self) -> Mapping[str, Case]:
         return self.engine.state.cases
 
-    def watched(self) -> tuple[Check, ...]:
-        """Every check that must not fail: those of the ratchet, and what shows that a fixed case is gone."""
+    def watched(self, fixes: frozenset[str]) -> tuple[Check, ...]:
+        """What must not fail where these fixes are: the ratchet, and the checks that show their cases to be gone."""
         state = self.engine.state
         ratchet = [self.checks[name] for name in state.ratchet if name in self.checks]
         shown = [
             Check(name=case.id, command=case.reproduction.command)
             for case in state.cases.values()
             if case.status == "fixed" and case.admitted and case.reproduction is not None
-            if case.fixed_by is not None and case.id not in state.flaky
+            if case.fixed_by in fixes and case.id not in state.flaky
         ]
         return (*ratchet, *shown)
 
@@ -103,10 +110,10 @@ class Site:
             checks=tuple(checks),
         )
 
-    async def look(self, reviewer: Reviewer, proposal: Proposal) -> Review | str:
+    async def look(self, reviewer: Reviewer, proposal: Proposal) -> Review | NoReview:
         """One review, or why there is none."""
         answer, problem = await patiently(partial(reviewer.review, proposal), self.review_timeout_s)
-        return answer if answer is not None else problem
+        return NoReview(problem=problem or "it handed in nothing") if answer is None else answer
 
     async def opinion(self, case: Case, proposal: Proposal, kind: Asked) -> Vote:
         """Of the first verifier that gives one; those who did not raise the finding come first."""

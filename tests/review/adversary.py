@@ -116,7 +116,7 @@ class Adversary:
 
     def known(self) -> Case | None:
         """One that can be met again in a review."""
-        cases = [case for case in self.engine.state.cases.values() if case.status != "proposed"]
+        cases = [case for case in self.engine.state.cases.values() if case.status != "proposed" and not case.undone]
         return self.dice.choice(cases) if cases and self.happens("same") else None
 
     def finding(self, **more: Any) -> Finding:
