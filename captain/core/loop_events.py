@@ -205,6 +205,13 @@ class BudgetReached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoopResumed:
+    """The loop goes on from its log. What was under way begins again, and what such a fix had brought is void."""
+
+    kind: Literal["loop_resumed"] = "loop_resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopConcluded:
     """`handed_back` is the candidate of least known weight, the start included."""
 
@@ -230,6 +237,7 @@ LoopEvent: TypeAlias = (
     | LanesJoined
     | CheckTurnedFlaky
     | BudgetReached
+    | LoopResumed
     | LoopConcluded
 )
 

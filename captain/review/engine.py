@@ -14,7 +14,7 @@ that is under way and no longer due can be called off.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from captain.core.cases import Case, Rung, best, known_weight
@@ -23,6 +23,7 @@ from captain.core.loop_events import (
     LanesJoined,
     LoopConcluded,
     LoopEvent,
+    LoopResumed,
     LoopStarted,
     ReviewStarted,
     Ruled,
@@ -99,10 +100,10 @@ class Engine:
         self.state = apply(self.state, event)
 
     def resume(self, events: Iterable[LoopEvent]) -> None:
-        """Goes on from a log, which is not told again. What was under way at its end is due again, from its start."""
+        """Goes on from a log, which is not told again."""
         for event in events:
             self.state = apply(self.state, event)
-        self.state = replace(self.state, lanes=tuple(replace(lane, busy=False) for lane in self.state.lanes))
+        self.tell(LoopResumed())
 
     @property
     def current(self) -> ReviewPolicy:

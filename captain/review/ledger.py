@@ -19,6 +19,7 @@ from captain.core.loop_events import (
     LanesJoined,
     LoopConcluded,
     LoopEvent,
+    LoopResumed,
     LoopStarted,
     ReviewEnded,
     ReviewsEnded,
@@ -170,6 +171,8 @@ def apply(state: LoopState, event: LoopEvent) -> LoopState:  # noqa: C901, PLR09
             return replace(state, ratchet=ratchet, flaky=(*state.flaky, event.check))
         case BudgetReached():
             return replace(state, spent=event.reason)
+        case LoopResumed():
+            return _resumed(state)
         case LoopConcluded():
             return replace(state, phase="ended", conclusion=event.conclusion, handed_back=event.handed_back)
         case _:
@@ -404,6 +407,16 @@ def _joined(state: LoopState, event: LanesJoined) -> LoopState:
         stalled=state.stalled + 1 if tried and not accepted else 0,
         tally=replace(state.tally, accepted=state.tally.accepted - len(dropped)),
     )
+
+
+def _resumed(state: LoopState) -> LoopState:
+    held = frozenset[str]().union(*(one.holds for one in (*state.candidates, *(lane.head for lane in state.lanes))))
+    void = [
+        replace(case, status="fixed", undone=True)
+        for case in state.cases.values()
+        if case.parent is not None and case.introduced_by not in held
+    ]
+    return _with(state, *void, lanes=tuple(replace(lane, busy=False) for lane in state.lanes))
 
 
 def _let_go(case: Case, event: LanesJoined) -> Case:
