@@ -8,7 +8,7 @@ from captain.core.cases import Candidate, Case, Conclusion, known_weight, presen
 from captain.core.findings import Verdict
 from captain.core.loop_events import LoopEvent
 from captain.core.tasks import FollowUp
-from captain.review.ledger import LoopState
+from captain.review.state import LoopState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
