@@ -37,7 +37,7 @@ from captain.review.report import LoopReport, report_of
 from captain.review.site import Guard, Site
 from captain.review.trees import Trees
 from captain.sandbox import Sandbox
-from captain.workspace import Repository, Workspaces
+from captain.workspace import Repository, Workspaces, judge
 
 ANYWHERE = Scope(paths=("*",))
 
@@ -53,8 +53,8 @@ class ReviewLoop:
 
     Without `verifiers`, the reviewers that can give second opinions do; with none of either, only what was seen to
     fail is mended. `scope_guard` and `shortcut_guard` say what is wrong with the change between two commits; the
-    default guard is the scope of the task, and no rule about shortcuts. `tell` hears of every event as it happens.
-    `time_s` bounds the whole loop: no new fix or review begins after it.
+    default is the scope of the task, where there is a task, and no rule about shortcuts. `tell` hears of every
+    event as it happens. `time_s` bounds the whole loop: no new fix or review begins after it.
     """
 
     reviewers: Sequence[Reviewer]
@@ -130,15 +130,14 @@ class ReviewLoop:
     def _site(
         self, repository: Repository, places: Workspaces, run: str, *, base: str, task: Task, offset: int
     ) -> Site:
-        scope = ScopeGuard(task.scope)
         verifiers = self.verifiers or [each for each in self.reviewers if isinstance(each, Verifier)]
         means = Means(voters=bool(verifiers), reproducer=self.reproducer is not None)
         events: list[LoopEvent] = []
         label = Labels(prefix=task.id, offset=offset)
 
         async def inside(before: str, after: str, /) -> Sequence[str]:
-            outside = scope.outside(await repository.changes(before, after))
-            return [f"{change.path} is outside the scope" for change in outside]
+            judged = await judge(repository.git, task.scope, before, after)
+            return [ruling.reason for ruling in judged.refused]
 
         return Site(
             run=run,
@@ -155,8 +154,8 @@ class ReviewLoop:
             verifiers=verifiers,
             fixer=self.fixer,
             checks={check.name: check for check in self.checks},
-            in_scope=scope.allows,
-            scope_guard=self.scope_guard or inside,
+            in_scope=ScopeGuard(task.scope).allows,
+            scope_guard=self.scope_guard or (nothing_wrong if task.scope is ANYWHERE else inside),
             shortcut_guard=self.shortcut_guard,
             reproducer=self.reproducer,
             judge=self.judge,
