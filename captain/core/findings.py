@@ -25,7 +25,12 @@ Verdict: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One objection. `anchor` is text quoted from the code, `evidence` what shows that `claim` holds."""
+    """One objection, as its reviewer raised it. What a loop makes of it over the rounds is a `Case`.
+
+    `anchor` is text quoted from the code, `evidence` what shows that `claim` holds. `line` counts from 1 and is
+    a hint at most: the anchor says where. `suggested_check` is a shell command that fails while the defect is there.
+    `serves` is the criterion that the finding says is not met.
+    """
 
     id: str
     severity: Severity
@@ -34,6 +39,10 @@ class Finding:
     anchor: str
     claim: str
     evidence: str
+    symbol: str | None = None
+    line: int | None = None
+    suggested_check: str | None = None
+    serves: str | None = None
 
     @property
     def weight(self) -> int:

@@ -29,6 +29,16 @@ def rejected_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/rejected/{name}"
 
 
+def attempt_ref(run: str, name: str) -> str:
+    """Keeps a fix of a review loop, whether it stayed or was undone."""
+    return f"refs/captain/{run}/attempt/{name}"
+
+
+def review_ref(run: str, name: str) -> str:
+    """Keeps what a review loop hands back."""
+    return f"refs/captain/{run}/review/{name}"
+
+
 def salvaged_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/salvaged/{name}"
 

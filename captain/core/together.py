@@ -23,12 +23,13 @@ async def together(jobs: Sequence[Callable[[], Awaitable[T]]]) -> tuple[T, ...]:
             for place, job in enumerate(jobs):
                 group.start_soon(run, place, job)
     except BaseExceptionGroup as failed:
-        failure = _first(failed)
+        failure = first_of(failed)
     if failure is not None:
         raise failure  # outside of `except`, so that its own cause and context stay as they are
     return tuple(results[place] for place in range(len(jobs)))
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first plain exception in a group, however deep."""
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error

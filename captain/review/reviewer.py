@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from captain.agent import Agent, Crewmate, Limits
 from captain.core import codec
+from captain.core.cases import Vote
 from captain.core.errors import BadResponseError
 from captain.core.findings import Finding, Proposal, Review, Severity
 from captain.core.messages import Text
+from captain.review.asking import Question
 from captain.review.prompts import prompt
+from captain.review.telling import describe
+from captain.review.verifiers import ModelVerifier
 from captain.sandbox import Box
-from captain.tools import READING, Tool, ToolOutput, clip, said, tool
-
-_DIFF_LIMIT_CHARS: Final = 120_000
+from captain.tools import READING, Tool, ToolOutput, said, tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,12 @@ class Objection:
     """What is wrong, in one sentence."""
     evidence: str
     """What shows it: a failing input, a check's output, a line that contradicts the task."""
+    symbol: str | None = None
+    """The function, method or class it is in, such as `Class.method`."""
+    suggested_check: str | None = None
+    """A shell command that fails while the defect is there and passes once it is gone, run from the top folder."""
+    criterion: str | None = None
+    """The id of the criterion that is not met, if it is about one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,9 @@ async def submit_review(
                 anchor=finding.anchor,
                 claim=finding.claim,
                 evidence=finding.evidence,
+                symbol=finding.symbol,
+                suggested_check=finding.suggested_check,
+                serves=finding.criterion,
             )
             for finding in findings
         ),
@@ -96,6 +107,14 @@ class ModelReviewer:
     @property
     def name(self) -> str:
         return self.mate.name
+
+    def again(self, label: str) -> ModelReviewer:
+        """The same model for another look, with a name, and so a place in the journal, of its own."""
+        return replace(self, mate=replace(self.mate, name=f"{self.name}-{label}"))
+
+    async def verify(self, question: Question, /) -> Vote:
+        """A second opinion by the same model, in a context of its own."""
+        return await ModelVerifier(mate=self.mate, inspect=self.inspect, tools=self.tools).verify(question)
 
     async def review(self, proposal: Proposal, /) -> Review:
         if self.inspect is None:
@@ -120,42 +139,3 @@ class ModelReviewer:
                 hint="Use another model for this role.",
             )
         return replace(codec.from_json(Review, result.submission), reviewer=self.name)
-
-
-def describe(proposal: Proposal) -> str:
-    """A proposal as a reviewer is told it: nothing of how it came about."""
-    task = proposal.task
-    criteria = "\n".join(
-        f"- {criterion.id}: {criterion.text} "
-        + (f"(check `{criterion.check}`)" if criterion.check else f"(cite evidence: {criterion.evidence})")
-        for criterion in task.criteria
-    )
-    checks = "\n\n".join(
-        f"### {result.check.name}: {'passed' if result.passed else 'FAILED'}\n`{result.check.command}` "
-        + ("was stopped at its time limit" if result.exit_code is None else f"ended with exit code {result.exit_code}")
-        + (f"\n{result.output}" if not result.passed else "")
-        for result in proposal.checks
-    )
-    parts = [
-        f"# Task {task.id}: {task.title}\n\n{task.brief}",
-        f"## Criteria\n{criteria}",
-        f"## Checks, as the library ran them\n{checks or 'none'}",
-        f"## The change\n{clip(proposal.diff, _DIFF_LIMIT_CHARS) or '(nothing was changed)'}",
-    ]
-    if proposal.doubts:
-        doubts = "\n".join(f"- {doubt}" for doubt in proposal.doubts)
-        parts.append(
-            "## Does the task need these?\nA rule found no link between them and the task. It is often wrong, so "
-            f"decide for yourself; what no criterion needs is a finding.\n{doubts}"
-        )
-    for title, asked in (
-        ("Found by rule (it stands; do not repeat it)", proposal.findings),
-        ("Asked by rule (object unless the task or the change justifies it)", proposal.questions),
-    ):
-        if asked:
-            parts.append(f"## {title}\n" + "\n".join(_stated(finding) for finding in asked))
-    return "\n\n".join(parts)
-
-
-def _stated(finding: Finding) -> str:
-    return f"- {finding.path}: {finding.claim}\n  at: `{finding.anchor}`\n  {finding.evidence}"

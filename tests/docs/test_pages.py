@@ -22,8 +22,6 @@ from tests.root import IS_ROOT
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
 _ALLOWED = "import sys, tests.conftest, runpy; runpy.run_path(sys.argv[1], run_name='__main__')"
 _AS_ROOT_TOO = ("-c", _ALLOWED) if IS_ROOT else ()
-    ("-c", "import sys, tests.conftest, runpy; runpy.run_path(sys.argv[1], run_name='__main__')") if IS_ROOT else ()
-)
 """A reader who is root has to say so; the pages are not about that."""
 LANGUAGES = {"python", "sh", "text", "json", "toml"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from captain.core.findings import Finding, Proposal, Severity
 from captain.core.tasks import Check, CheckResult, Criterion, Scope, Task
@@ -22,8 +23,14 @@ TASK = Task(
 )
 
 
-def finding(severity: Severity = "major", **more: str) -> Finding:
-    fields = {"category": "design", "path": "a.py", "anchor": "x", "claim": "It is wrong.", "evidence": "Look."}
+def finding(severity: Severity = "major", **more: Any) -> Finding:
+    fields: dict[str, Any] = {
+        "category": "design",
+        "path": "a.py",
+        "anchor": "x",
+        "claim": "It is wrong.",
+        "evidence": "Look.",
+    }
     return Finding(id="", severity=severity, **{**fields, **more})
 
 

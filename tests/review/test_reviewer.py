@@ -16,7 +16,7 @@ from captain.core.events import AgentStarted
 from captain.core.findings import Proposal
 from captain.models import ScriptedModel, ScriptedReply, call
 from captain.review import ModelReviewer
-from captain.review.reviewer import describe
+from captain.review.telling import describe
 from captain.sandbox import Box
 from captain.sandbox.local import LocalBox
 from captain.testing import make_repository

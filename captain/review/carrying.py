@@ -1,0 +1,151 @@
+"""Carries out what the engine finds due: reviews, proofs, fixes with their gate, and the joining of lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from captain.core.cases import Trial
+from captain.core.errors import BudgetExceededError
+from captain.core.findings import Finding, Review
+from captain.core.loop_events import (
+    BudgetReached,
+    FindingProposed,
+    LanesJoined,
+    ReviewEnded,
+    ReviewsEnded,
+)
+from captain.core.together import together
+from captain.review.bench import Outcome
+from captain.review.engine import Action, Join, Look, Mend, Prove
+from captain.review.gathering import another, broken, prove
+from captain.review.intake import Ground, Intake, usable
+from captain.review.joining import join
+from captain.review.loop import Reviewer, failures
+from captain.review.mending import Mender, keep
+from captain.review.site import NoReview, Site
+
+
+@dataclass(slots=True, kw_only=True)
+class Carrier:
+    """One loop's hands. Each method ends with the event that its action waits for."""
+
+    site: Site
+    intake: Intake
+
+    async def carry_out(self, action: Action) -> None:
+        match action:
+            case Look():
+                await self.look(action)
+            case Prove():
+                await self.prove(action)
+            case Mend():
+                await Mender(site=self.site, intake=self.intake).mend(action)
+            case Join():
+                await self.join(action)
+
+    async def look(self, action: Look) -> None:
+        site = self.site
+        outcomes = await site.standing(action.commit)
+        ground = await self._ground(action.commit)
+        answered = await self._own_checks(outcomes, action, ground)
+        proposal = await site.proposal(site.base, action.commit, [outcome.result for outcome in outcomes])
+        reviewers = [self._nth(number) for number in range(action.reviewers)] if site.reviewers else []
+        try:
+            reviews = await together([partial(site.look, reviewer, proposal) for reviewer in reviewers])
+        except BudgetExceededError as error:
+            await site.tell(BudgetReached(reason=str(error)))
+            reviews = tuple(NoReview(problem=str(error)) for _ in reviewers)
+        for reviewer, review in zip(reviewers, reviews, strict=True):
+            await self._take(reviewer, review, action.round, ground)
+        if not reviewers:
+            await site.tell(ReviewEnded(round=action.round, reviewer="checks", findings=answered))
+        await site.tell(ReviewsEnded(round=action.round))
+
+    def _nth(self, number: int) -> Reviewer:
+        """The reviewers in turn; one that is asked again in a round looks anew."""
+        reviewers = self.site.reviewers
+        reviewer = reviewers[number % len(reviewers)]
+        again = number // len(reviewers)
+        return another(reviewer, str(again + 1)) if again else reviewer
+
+    async def _take(self, reviewer: Reviewer, review: Review | NoReview, round_: int, ground: Ground) -> None:
+        site = self.site
+        if isinstance(review, NoReview):
+            await site.tell(ReviewEnded(round=round_, reviewer=reviewer.name, problem=review.problem))
+            return
+        try:
+            findings, left_out = usable(review, site.engine.current.max_findings)
+        except ValueError as problem:
+            await site.tell(ReviewEnded(round=round_, reviewer=reviewer.name, problem=str(problem)))
+            return
+        await self.intake.take(findings, reviewer.name, round_, ground, site.tell)
+        cited = tuple(criterion for criterion, shown_by in review.evidence if shown_by.strip())
+        await site.tell(
+            ReviewEnded(round=round_, reviewer=reviewer.name, findings=len(findings), left_out=left_out, cited=cited)
+        )
+
+    async def _own_checks(self, outcomes: Sequence[Outcome], action: Look, ground: Ground) -> int:
+        """Checks that fail on the commit and are no baseline, as findings that need nobody's opinion."""
+        site, state = self.site, self.site.engine.state
+        excused = {*state.baseline, *state.flaky}
+        found = [one for one in outcomes if one.standing == "fails" and one.result.check.name not in excused]
+        for outcome in found:
+            (said,) = failures((outcome.result,))
+            await site.tell(self._trusted(said, outcome, action, ground))
+        return len(found)
+
+    def _trusted(self, said: Finding, outcome: Outcome, action: Look, ground: Ground) -> FindingProposed:
+        check = outcome.result.check
+        known = next(
+            (case for case in self.site.cases.values() if case.trusted and case.trial and case.trial.check == check),
+            None,
+        )
+        return FindingProposed(
+            case=known.id if known is not None else self.intake.names(),
+            finding=said,
+            reviewer="checks",
+            round=action.round,
+            matched="new" if known is None else "reproduction",
+            commit=ground.head,
+            trusted=True,
+            trial=Trial(check=check, fails_on_head=True, output=outcome.result.output),
+            heard="propose" if known is None or known.status == "fixed" else "note",
+        )
+
+    async def _ground(self, head: str) -> Ground:
+        site, state = self.site, self.site.engine.state
+        start = state.start.commit
+        listing = await site.repository.git.text("rev-list", "--first-parent", "--reverse", f"{start}..{head}")
+        return Ground(base=site.base, head=head, history=(start, *listing.split()), labels=dict(state.labels))
+
+    async def prove(self, action: Prove) -> None:
+        site = self.site
+        try:
+            event = await prove(site, action.case, action.proof, site.base, site.engine.state.head.commit)
+        except BudgetExceededError as error:
+            event = BudgetReached(reason=str(error))
+        await site.tell(event)
+
+    async def join(self, action: Join) -> None:
+        site = self.site
+
+        held = site.engine.state.head.holds
+
+        async def fails(commit: str, fixes: frozenset[str]) -> str:
+            return ", ".join(await broken(site, site.watched(held | fixes), commit))
+
+        fixes = [commit for lane in action.lanes for commit in lane]
+        line = await join(site.repository, action.onto, fixes, fails)
+        await keep(site, line.head)
+        await site.tell(
+            LanesJoined(
+                round=action.round,
+                commit=line.head,
+                tree=await site.repository.tree(line.head),
+                dropped=tuple(fix for fix, _ in line.dropped),
+                picked=tuple((pick.fix, pick.commit) for pick in line.picked if pick.fix != pick.commit),
+                reason="; ".join(reason for _, reason in line.dropped),
+            )
+        )

@@ -1,0 +1,172 @@
+"""One attempt to mend a cluster: the fixer at work in a copy, a commit, and the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import anyio
+
+from captain.core import ids
+from captain.core.cases import Case
+from captain.core.errors import BudgetExceededError, CaptainError, WorkspaceError
+from captain.core.loop_events import BudgetReached, FixAttempted, GateDecided
+from captain.core.tasks import CheckResult
+from captain.review.engine import Mend
+from captain.review.fix_gate import accept
+from captain.review.fixing import FailedTry, FixJob
+from captain.review.gathering import Gathering, failing
+from captain.review.intake import Intake
+from captain.review.site import Site
+from captain.workspace import Workspace
+
+_SAID_CHARS: Final = 500
+_CLAIM_CHARS: Final = 60
+
+
+@dataclass(slots=True, kw_only=True)
+class Mender:
+    site: Site
+    intake: Intake
+
+    async def mend(self, action: Mend) -> None:
+        """An attempt from the fixer's work to the gate's word. What a person's budget ends is not held against it."""
+        try:
+            await self._attempt(action)
+        except BudgetExceededError as error:
+            await self.site.tell(BudgetReached(reason=str(error)))
+            await self._declined(action, str(error))
+
+    async def _attempt(self, action: Mend) -> None:
+        site = self.site
+        job = await self._job(action)
+        fixes = site.engine.state.lanes[action.lane].head.holds
+        async with site.workspaces.open(site.label("mend"), action.commit) as workspace:
+            said = await self._fix(job, workspace)
+            try:
+                commit = await self._snapshot(job, workspace)
+                if commit is not None and (results := await self._broke(commit, fixes)):
+                    await self._fix(replace(job, broken=results), workspace)
+                    commit = await self._snapshot(job, workspace)
+            except WorkspaceError as refused:
+                await self._refused(action, str(refused))
+                return
+        if commit is None:
+            await self._declined(action, said)
+            return
+        ref = await keep(site, commit)
+        await site.tell(
+            FixAttempted(
+                cases=action.cases, rung=action.rung, round=action.round, commit=commit, said=said[:_SAID_CHARS]
+            )
+        )
+        gathering = Gathering(
+            site=site,
+            intake=self.intake,
+            cases=job.cases,
+            keep=job.keep,
+            before=action.commit,
+            after=commit,
+            fixes=fixes,
+        )
+        facts = await gathering.facts()
+        result = accept(facts)
+        await site.tell(
+            GateDecided(
+                cases=action.cases,
+                rung=action.rung,
+                commit=commit,
+                accepted=result.accepted,
+                clause=result.clause,
+                reason=result.reason,
+                by_products=gathering.by_products,
+                reviewed=gathering.reviewed,
+                toggled=tuple(gone.case for gone in facts.gone or () if gone.toggled),
+                ref=ref,
+                tree=await site.repository.tree(commit),
+            )
+        )
+
+    async def _fix(self, job: FixJob, workspace: Workspace) -> str:
+        """The fixer's own words. An error of its model, or its time limit, is told in place of them."""
+        with anyio.move_on_after(self.site.fix_timeout_s):
+            try:
+                return str(await self.site.fixer.fix(job, workspace))
+            except BudgetExceededError:
+                raise
+            except CaptainError as error:
+                return str(error)
+        return f"It was stopped after {self.site.fix_timeout_s:g} s."
+
+    async def _snapshot(self, job: FixJob, workspace: Workspace) -> str | None:
+        """What the workspace holds as one commit on the one it began with; None if that is the same."""
+        repository = self.site.repository
+        taken = await workspace.snapshot(f"{job.id}, as it was left")
+        if await repository.tree(taken) == await repository.tree(job.commit):
+            return None
+        return await repository.commit_tree(taken, (job.commit,), _message(job, self.site.run))
+
+    async def _broke(self, commit: str, fixes: frozenset[str]) -> tuple[CheckResult, ...]:
+        """Watched checks that the change broke: its author may repair that before the gate looks."""
+        return tuple(outcome.result for outcome in await failing(self.site, self.site.watched(fixes), commit))
+
+    async def _job(self, action: Mend) -> FixJob:
+        cases = [self.site.cases[name] for name in action.cases]
+        waiting = tuple(case for case in cases if case.waits)
+        return FixJob(
+            id=self.site.label("fix"),
+            task=self.site.task,
+            cases=waiting,
+            keep=tuple(case for case in cases if not case.waits),
+            rung=action.rung,
+            round=action.round,
+            commit=action.commit,
+            earlier=await self._earlier(waiting),
+        )
+
+    async def _earlier(self, cases: Sequence[Case]) -> tuple[FailedTry, ...]:
+        failed = {
+            attempt.commit: attempt
+            for case in cases
+            for attempt in case.attempts
+            if attempt.outcome == "undone" and attempt.commit
+        }
+        tries = []
+        for commit, attempt in failed.items():
+            diff = await self.site.repository.diff(f"{commit}^", commit)
+            tries.append(FailedTry(diff=diff, clause=attempt.clause, reason=attempt.reason))
+        return tuple(tries)
+
+    async def _declined(self, action: Mend, said: str) -> None:
+        await self.site.tell(
+            FixAttempted(cases=action.cases, rung=action.rung, round=action.round, commit=None, said=said[:_SAID_CHARS])
+        )
+
+    async def _refused(self, action: Mend, reason: str) -> None:
+        await self.site.tell(
+            GateDecided(
+                cases=action.cases,
+                rung=action.rung,
+                commit="",
+                accepted=False,
+                clause="scope",
+                reason=reason,
+                reviewed=False,
+            )
+        )
+
+
+async def keep(site: Site, commit: str) -> str:
+    """Under a ref before anything is decided about it, so that nothing is lost whatever is."""
+    ref = ids.attempt_ref(site.run, site.label("attempt"))
+    await site.repository.set_ref(ref, commit, None)
+    return ref
+
+
+def _message(job: FixJob, run: str) -> str:
+    """Claims are a model's words: one printable line of them."""
+    first = job.cases[0].finding.claim
+    claim = "".join(char if char.isprintable() else " " for char in first)[:_CLAIM_CHARS].strip()
+    names = ", ".join(case.id for case in job.cases)
+    return f"Mend {names}: {claim}\n\nCaptain-Run: {run}\nCaptain-Attempt: {job.id}\n"  # two attempts are two commits

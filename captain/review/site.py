@@ -1,0 +1,169 @@
+"""What a loop works with while it runs: its engine, the repository, who is asked, and what it is all about."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal, TypeVar
+
+import anyio
+
+from captain.core.cases import Case, Vote
+from captain.core.errors import BudgetExceededError, CaptainError
+from captain.core.findings import Finding, Proposal, Review
+from captain.core.loop_events import LoopEvent
+from captain.core.tasks import Check, CheckResult, Task
+from captain.review.asking import Judge, Question, Reproducer, Verifier
+from captain.review.bench import Bench, Labels, Outcome
+from captain.review.engine import Engine
+from captain.review.fixing import Fixer
+from captain.review.loop import Reviewer
+from captain.review.trees import Trees
+from captain.workspace import Repository, Workspaces
+
+T = TypeVar("T")
+Asked = Literal["real", "gone"]
+Guard = Callable[[str, str], Awaitable[Sequence[str]]]
+"""What is wrong with the change between two commits, as sentences; nothing if it may stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoReview:
+    """Why a reviewer gave none."""
+
+    problem: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """`checks` are those of the loop, by name; `heard` is told of each event, of which `told` it has been told."""
+
+    run: str
+    repository: Repository
+    workspaces: Workspaces
+    bench: Bench
+    trees: Trees
+    engine: Engine
+    label: Labels
+    task: Task
+    base: str
+    reviewers: Sequence[Reviewer]
+    verifiers: Sequence[Verifier]
+    fixer: Fixer
+    checks: Mapping[str, Check]
+    in_scope: Callable[[str], bool]
+    scope_guard: Guard
+    shortcut_guard: Guard
+    reproducer: Reproducer | None = None
+    judge: Judge | None = None
+    review_timeout_s: float = 600.0
+    fix_timeout_s: float = 3600.0
+    heard: Callable[[LoopEvent], Awaitable[None]] | None = None
+    log: list[LoopEvent] = field(default_factory=list)
+    outcomes: dict[str, tuple[Outcome, ...]] = field(default_factory=dict)
+    told: int = 0
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def tell(self, event: LoopEvent) -> None:
+        self.engine.tell(event)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Passes on what happened, each event once and in order, the engine's own decisions among them."""
+        async with self.turn:
+            while self.told < len(self.log):
+                event = self.log[self.told]
+                self.told += 1
+                if self.heard is not None:
+                    await self.heard(event)
+
+    @property
+    def cases(self) -> Mapping[str, Case]:
+        return self.engine.state.cases
+
+    def watched(self, fixes: frozenset[str]) -> tuple[Check, ...]:
+        """What must not fail where these fixes are: the ratchet, and the checks that show their cases to be gone."""
+        state = self.engine.state
+        ratchet = [self.checks[name] for name in state.ratchet if name in self.checks]
+        shown = [
+            Check(name=case.id, command=case.reproduction.command)
+            for case in state.cases.values()
+            if case.status == "fixed" and case.admitted and case.reproduction is not None
+            if case.fixed_by in fixes and case.id not in state.flaky
+        ]
+        return (*ratchet, *shown)
+
+    async def standing(self, commit: str) -> tuple[Outcome, ...]:
+        """How all checks stand on a commit; run once for each commit."""
+        if commit not in self.outcomes:
+            self.outcomes[commit] = await self.bench.standing(tuple(self.checks.values()), commit)
+        return self.outcomes[commit]
+
+    async def proposal(self, base: str, head: str, checks: Sequence[CheckResult] = ()) -> Proposal:
+        return Proposal(
+            task=self.task,
+            round=self.engine.state.round,
+            base=base,
+            head=head,
+            diff=await self.repository.diff(base, head),
+            checks=tuple(checks),
+        )
+
+    async def look(self, reviewer: Reviewer, proposal: Proposal) -> Review | NoReview:
+        """One review, or why there is none."""
+        answer, problem = await patiently(partial(reviewer.review, proposal), self.review_timeout_s)
+        return NoReview(problem=problem or "it handed in nothing") if answer is None else answer
+
+    async def opinion(self, case: Case, proposal: Proposal, kind: Asked) -> Vote:
+        """Of the first verifier that gives one; those who did not raise the finding come first."""
+        ready = sorted(self.verifiers, key=lambda verifier: verifier.name in case.raised_by)
+        turn = len(case.votes) % max(1, len(ready))
+        question = self.question(case, proposal, kind)
+        problem = "there is nobody to ask"
+        for verifier in (*ready[turn:], *ready[:turn]):
+            vote, problem = await patiently(partial(verifier.verify, question), self.review_timeout_s)
+            if isinstance(vote, Vote):
+                return vote
+        return Vote(voter="", accepts=False, reason=f"no second opinion was to be had: {problem}")
+
+    def question(self, case: Case, proposal: Proposal, kind: Asked) -> Question:
+        said = case.finding
+        bare = Finding(
+            id=case.id,
+            severity=said.severity,
+            category=said.category,
+            path=said.path,
+            anchor=said.anchor,
+            claim=said.claim,
+            evidence="",
+            symbol=said.symbol,
+            line=case.anchor.line if case.anchor is not None else None,
+        )
+        return Question(
+            id=self.label(f"{case.id}-{kind}"),
+            kind=kind,
+            proposal=proposal,
+            finding=bare,
+            trial=case.trial if kind != "gone" else None,
+        )
+
+    async def reproduction(self, case: Case, proposal: Proposal) -> str | None:
+        reproducer = self.reproducer
+        if reproducer is None:
+            return None
+        question = self.question(case, proposal, "real")
+        command, _ = await patiently(partial(reproducer.reproduce, question), self.review_timeout_s)
+        return command
+
+
+async def patiently(ask: Callable[[], Awaitable[T]], timeout_s: float) -> tuple[T | None, str]:
+    """An answer, or why there is none: an error of Captain's, or silence. An exhausted budget is raised."""
+    with anyio.move_on_after(timeout_s):
+        try:
+            return await ask(), ""
+        except BudgetExceededError:
+            raise
+        except CaptainError as error:
+            return None, str(error)
+    return None, f"it gave no answer within {timeout_s:g} s"
