@@ -45,5 +45,5 @@ class _Unsandboxed(Sandbox):
 
     async def open(self, place: Path | Layers, policy: Policy, /) -> Box:
         if isinstance(place, Layers):
-            raise SandboxError("Without a sandbox there are no layers.")
+            raise SandboxError("Layers need a sandbox that can mount them.")
         return LocalBox(place, {**self._env, **policy.env})
