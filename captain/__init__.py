@@ -59,11 +59,17 @@ if TYPE_CHECKING:
     from captain.api import (
         start as start,
     )
+    from captain.core.actions import (
+        Answer as Answer,
+    )
     from captain.core.errors import (
         BudgetExceededError as BudgetExceededError,
     )
     from captain.core.errors import (
         CaptainError as CaptainError,
+    )
+    from captain.core.errors import (
+        FileMissingError as FileMissingError,
     )
     from captain.core.errors import (
         GitError as GitError,
@@ -76,6 +82,9 @@ if TYPE_CHECKING:
     )
     from captain.core.errors import (
         SandboxError as SandboxError,
+    )
+    from captain.core.errors import (
+        SandboxUnavailableError as SandboxUnavailableError,
     )
     from captain.core.errors import (
         ToolError as ToolError,
@@ -100,6 +109,15 @@ if TYPE_CHECKING:
     )
     from captain.core.findings import (
         Review as Review,
+    )
+    from captain.core.policy import (
+        Guarantee as Guarantee,
+    )
+    from captain.core.policy import (
+        Network as Network,
+    )
+    from captain.core.policy import (
+        Policy as Policy,
     )
     from captain.core.tasks import (
         Check as Check,
@@ -135,7 +153,22 @@ if TYPE_CHECKING:
         Usage as Usage,
     )
     from captain.guards import (
+        Approver as Approver,
+    )
+    from captain.guards import (
+        FileChange as FileChange,
+    )
+    from captain.guards import (
+        Judgement as Judgement,
+    )
+    from captain.guards import (
         ScopeGuard as ScopeGuard,
+    )
+    from captain.guards import (
+        Shortcut as Shortcut,
+    )
+    from captain.guards import (
+        ShortcutGuard as ShortcutGuard,
     )
     from captain.models import (
         Model as Model,
@@ -159,6 +192,12 @@ if TYPE_CHECKING:
         to_markdown as to_markdown,
     )
     from captain.review import (
+        ConvergingLoop as ConvergingLoop,
+    )
+    from captain.review import (
+        LoopReport as LoopReport,
+    )
+    from captain.review import (
         ModelReviewer as ModelReviewer,
     )
     from captain.review import (
@@ -167,8 +206,14 @@ if TYPE_CHECKING:
     from captain.review import (
         ReviewLoop as ReviewLoop,
     )
+    from captain.review import (
+        ReviewPolicy as ReviewPolicy,
+    )
     from captain.sandbox import (
         Sandbox as Sandbox,
+    )
+    from captain.sandbox import (
+        detect as detect,
     )
     from captain.tools import (
         Tool as Tool,
@@ -197,20 +242,43 @@ _HOME = {
         "Limits",
         "Transcript",
     ),
-    "captain.api": ("Captain", "Crew", "Outcome", "Run", "run", "run_sync", "start"),
+    "captain.api": (
+        "Captain",
+        "Crew",
+        "Outcome",
+        "Run",
+        "run",
+        "run_sync",
+        "start",
+    ),
+    "captain.core.actions": ("Answer",),
     "captain.core.errors": (
         "BudgetExceededError",
         "CaptainError",
+        "FileMissingError",
         "GitError",
         "JournalError",
         "ModelError",
         "SandboxError",
+        "SandboxUnavailableError",
         "ToolError",
         "UsageError",
         "WorkspaceError",
     ),
-    "captain.core.events": ("Event", "Recorded"),
-    "captain.core.findings": ("Finding", "Proposal", "Review"),
+    "captain.core.events": (
+        "Event",
+        "Recorded",
+    ),
+    "captain.core.findings": (
+        "Finding",
+        "Proposal",
+        "Review",
+    ),
+    "captain.core.policy": (
+        "Guarantee",
+        "Network",
+        "Policy",
+    ),
     "captain.core.tasks": (
         "Check",
         "CheckResult",
@@ -221,14 +289,48 @@ _HOME = {
         "Scope",
         "Task",
     ),
-    "captain.core.usage": ("Budget", "Spend", "Usage"),
-    "captain.guards": ("ScopeGuard",),
-    "captain.models": ("Model", "complete", "resolve"),
+    "captain.core.usage": (
+        "Budget",
+        "Spend",
+        "Usage",
+    ),
+    "captain.guards": (
+        "Approver",
+        "FileChange",
+        "Judgement",
+        "ScopeGuard",
+        "Shortcut",
+        "ShortcutGuard",
+    ),
+    "captain.models": (
+        "Model",
+        "complete",
+        "resolve",
+    ),
     "captain.orchestration": ("Options",),
-    "captain.reports": ("RunView", "to_json", "to_markdown"),
-    "captain.review": ("ModelReviewer", "ReviewLoop", "Reviewer"),
-    "captain.sandbox": ("Sandbox",),
-    "captain.tools": ("Tool", "ToolContext", "ToolOutput", "tool"),
+    "captain.reports": (
+        "RunView",
+        "to_json",
+        "to_markdown",
+    ),
+    "captain.review": (
+        "ConvergingLoop",
+        "LoopReport",
+        "ModelReviewer",
+        "ReviewLoop",
+        "ReviewPolicy",
+        "Reviewer",
+    ),
+    "captain.sandbox": (
+        "Sandbox",
+        "detect",
+    ),
+    "captain.tools": (
+        "Tool",
+        "ToolContext",
+        "ToolOutput",
+        "tool",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
