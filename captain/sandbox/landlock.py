@@ -51,7 +51,7 @@ def walls(version: int, place: Path | Layers, policy: Policy, *, namespaces: boo
             "scoped": _SCOPED if version >= _SCOPED_SINCE else 0,
             "rules": _rules(root, scratch, env, policy, namespaces=namespaces),
         },
-        "filter": terms.call_filter((AF_INET, AF_INET6) if namespaces else (), shared=namespaces),
+        "filter": terms.call_filter((AF_INET, AF_INET6) if namespaces else (), shared=namespaces, processes=False),
         "rlimits": terms.rlimits(policy, others=0 if namespaces else _own_threads()),
         **terms.watched(place, policy),
     }

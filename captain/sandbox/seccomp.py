@@ -78,6 +78,8 @@ class Machine:
     """Calls that give a file a mode, by the place of the mode among their arguments."""
     shared: tuple[int, ...]
     """Memory, queues and semaphores that processes find by a number or a name, whoever's they are."""
+    scheduling: dict[int, int | None]
+    """Calls that set how another process runs, by the kind of target that is a process; None where there is no kind."""
     has_x32: bool = False
 
 
@@ -92,6 +94,8 @@ MACHINES: Final = {
         openat=257,
         prlimit=302,
         modes={90: 1, 91: 1, 268: 2, 452: 2, 85: 1, 133: 1, 259: 2},  # chmod, fchmod, fchmodat(2), creat, mknod(at)
+        # setpriority, ioprio_set, sched_setparam, sched_setscheduler, sched_setaffinity, sched_setattr
+        scheduling={141: 0, 251: 1, 142: None, 144: None, 203: None, 314: None},
         shared=(29, 30, 64, 65, 66, 68, 69, 70, 71, 220, 240, 241),
         has_x32=True,
         denied={
@@ -155,6 +159,7 @@ MACHINES: Final = {
         openat=56,
         prlimit=261,
         modes={52: 1, 53: 2, 452: 2, 33: 2},
+        scheduling={140: 0, 30: 1, 118: None, 119: None, 122: None, 274: None},
         shared=(180, 181, 186, 187, 188, 189, 190, 191, 192, 193, 194, 196),
         denied={
             "lookup_dcookie": 18,
@@ -204,10 +209,11 @@ MACHINES: Final = {
 }
 
 
-def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = True) -> bytes:
+def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = True, processes: bool = True) -> bytes:
     """The program as an array of `struct sock_filter`. `families` are those that `socket` may open.
 
     `shared` says whether memory and queues may be found by number: only where the box has its own of them.
+    `processes` says whether it has its own processes; else a command may set how it runs itself, and no other.
 
     Netlink is allowed for its routing protocol only, which looking up addresses needs, and only together with
     other families: without a network of its own a box would be told that of the host. Pairs of connected
@@ -225,6 +231,7 @@ def build_filter(machine: Machine, families: Sequence[int], *, shared: bool = Tr
         *(word for number, place in machine.modes.items() for word in _where(number, _mode(place))),
         *(_where(machine.open, _opened(1)) if machine.open >= 0 else []),
         *_where(machine.openat, _opened(2)),
+        *([] if processes else _schedulings(machine)),
     ]
     numbers = sorted((*machine.denied.values(), *(() if shared else machine.shared)))
     program += [_instruction(_EQUALS, number, len(numbers) - place, 0) for place, number in enumerate(numbers)]
@@ -252,6 +259,18 @@ def _prlimit() -> list[bytes]:
         *_if_equal(0, _ALLOW),
         _return(_EPERM),
     ]
+
+
+def _schedulings(machine: Machine) -> list[bytes]:
+    return [word for number, kind in machine.scheduling.items() for word in _where(number, _scheduling(kind))]
+
+
+def _scheduling(kind: int | None) -> list[bytes]:
+    """Of kinds that name a group or a user, 0 is not the caller alone."""
+    if kind is None:
+        return [_load(_ARGUMENTS), *_if_equal(0, _ALLOW), _return(_EPERM)]
+    of_its_kind = [_load(_ARGUMENTS), _instruction(_EQUALS, kind, 1, 0), _return(_EPERM)]
+    return [*of_its_kind, _load(_ARGUMENTS + 8), *_if_equal(0, _ALLOW), _return(_EPERM)]
 
 
 def _mode(place: int) -> list[bytes]:

@@ -17,11 +17,11 @@ from captain.sandbox.seccomp import MACHINES, build_filter
 PROXY_PORT: Final = 3128
 
 
-def call_filter(families: Sequence[int], *, shared: bool = True) -> bytes:
+def call_filter(families: Sequence[int], *, shared: bool = True, processes: bool = True) -> bytes:
     machine = MACHINES.get(os.uname().machine)
     if machine is None:
         raise SandboxError(f"There is no system-call filter for the processor {os.uname().machine!r}.")
-    return build_filter(machine, families, shared=shared)
+    return build_filter(machine, families, shared=shared, processes=processes)
 
 
 def layers_of(place: Path | Layers) -> dict[str, str] | None:

@@ -622,7 +622,8 @@ OWN = (
         "C39",
         "A terminal's input written to by the command",
         "terminal",
-        python("""
+        "python3 /dev/fd/3 3<<'E'\n"
+        + dedent("""
             import os, fcntl, termios
             if os.fork() == 0:
                 os.setsid()
@@ -633,7 +634,8 @@ OWN = (
                     except OSError: break
                 os._exit(0)
             os.wait()
-        """),
+        """)
+        + "E\n",
         _NOT_OPEN,
     ),
     _one(

@@ -55,9 +55,10 @@ def tried(name: str, attack: Attack) -> Outcome:
     return anyio.run(try_kind, sandbox(name), attack)
 
 
-def _try_all(names: list[str]) -> dict[str, Any]:
-    results: dict[str, dict[str, Any]] = {}
+def _try_all(names: list[str], ids: list[str], results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     for attack in everything():
+        if ids and attack.id not in ids:
+            continue
         results[attack.id] = {}
         for name in ["host"] if is_host_only(attack) else names:
             began_s = time.monotonic()
@@ -140,11 +141,13 @@ def main() -> None:
     parser.add_argument("--try", dest="attempt", action="store_true", help="try all attacks as this user first")
     parser.add_argument("--record", type=Path, default=RECORD)
     parser.add_argument("--only", nargs="*", default=list(BACKENDS), choices=BACKENDS)
+    parser.add_argument("--attacks", nargs="*", default=[], help="these alone, and keep what is recorded of others")
     options = parser.parse_args()
     record = json.loads(options.record.read_text()) if options.record.is_file() else {}
     if options.attempt:
         who = "user" if os.geteuid() else "root"
-        record[who] = {"machine": _machine(), "results": _try_all(options.only)}
+        known = record.get(who, {}).get("results", {}) if options.attacks else {}
+        record[who] = {"machine": _machine(), "results": _try_all(options.only, options.attacks, known)}
         options.record.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     if options.record == RECORD:
         before, _, rest = PAGE.read_text("utf-8").partition(_BEGIN)
