@@ -53,7 +53,7 @@ def walls(version: int, place: Path | Layers, policy: Policy, *, namespaces: boo
         },
         "filter": terms.call_filter((AF_INET, AF_INET6) if namespaces else (), shared=namespaces, processes=False),
         "rlimits": terms.rlimits(policy, others=0 if namespaces else _own_threads()),
-        **terms.watched(place, policy),
+        **terms.watched(place, policy, *(() if namespaces else (scratch,))),
     }
     return Walls(plan=plan, before=(), env=env, root=root, tmp=str(scratch), scratch=scratch, network=policy.network)
 

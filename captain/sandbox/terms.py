@@ -66,11 +66,12 @@ def rlimits(policy: Policy, *, others: int = 0) -> list[tuple[int, int]]:
     ]
 
 
-def watched(place: Path | Layers, policy: Policy) -> dict[str, object]:
+def watched(place: Path | Layers, policy: Policy, *more: Path) -> dict[str, object]:
+    """`more` are folders on the host's disk that the box may fill besides its copy."""
     folder = {"path": str(place.upper), "empty": True} if isinstance(place, Layers) else {"path": str(place)}
     limits = policy.limits
     return {
-        "watched": {"empty": False, **folder},
+        "watched": {"empty": False, "more": [str(path) for path in more], **folder},
         "disk_bytes": limits.disk_bytes,
         "memory_bytes": limits.memory_bytes,
         "processes": limits.processes,

@@ -35,7 +35,7 @@ class Watch:
     def due_s(self) -> float:
         """Seconds until the next look."""
         if self._allowed_bytes is None:  # before the first command: what lies there is not the box's doing
-            self._used_bytes = 0 if self._folder["empty"] else used_bytes(self._folder["path"])
+            self._used_bytes = 0 if self._folder["empty"] else self._used()
             self._allowed_bytes = self._disk_bytes + self._used_bytes
             self._most_bytes = self._allowed_bytes + self._disk_bytes
             self._free_bytes = _free_bytes(self._folder["path"])
@@ -66,7 +66,7 @@ class Watch:
         gone = max(before - now for before, now in zip(self._free_bytes, free, strict=True))
         if began_s < self._next_disk_s and gone <= allowed - self._used_bytes:
             return ""
-        used = used_bytes(self._folder["path"])
+        used = self._used()
         now_s = time.monotonic()
         self._next_disk_s = now_s + max(_EVERY_S, _SHARE * (now_s - began_s))
         self._used_bytes, self._free_bytes = used, free
@@ -79,9 +79,12 @@ class Watch:
         """Once nothing runs any more: what is too much may stay up to a bound, so that a command can remove it."""
         if self._over:
             self._over = False
-            self._used_bytes = used_bytes(self._folder["path"])
+            self._used_bytes = self._used()
             self._free_bytes = _free_bytes(self._folder["path"])
             self._allowed_bytes = min(max(self._used_bytes, self._allowed_bytes or 0), self._most_bytes)
+
+    def _used(self) -> int:
+        return sum(map(used_bytes, (self._folder["path"], *self._folder.get("more", ()))))
 
 
 def _free_bytes(path: str) -> tuple[int, int]:
