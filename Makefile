@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types docs bench clean
+.PHONY: help demo test test-slow redteam lint types docs bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(READY) ## Run the tests, without the slow ones.
 
 test-slow: $(READY) ## Run the slow tests.
 	$(BIN)/pytest -q -n auto -m slow
+
+redteam: $(READY) ## Try every attack in every sandbox and write the table in docs/security.md.
+	$(BIN)/python -m tests.redteam.table --try
 
 lint: $(READY) ## Check style, format and import layers.
 	$(BIN)/ruff check

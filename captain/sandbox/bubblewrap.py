@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +56,7 @@ def walls(program: Path, place: Path | Layers, policy: Policy) -> Walls:
     root = place.root if isinstance(place, Layers) else place
     user = _user_for()
     env = terms.environment(policy, home=HOME, tmp=TMP)
-    # next to the copy: a mount has to have somewhere to go, and /tmp may itself be part of what is shown
-    scratch = Path(tempfile.mkdtemp(prefix="captain-box-"))
+    scratch = terms.scratch_for(place)
     shown = [*policy.read, *layout.toolchains(env, terms.host_home())]
     staged = [(str(path), f"read-{number}") for number, path in enumerate(shown)] if user else []
     seen = [

@@ -8,7 +8,6 @@ owners and times of files outside, and a network of the box's own.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -34,7 +33,7 @@ def walls(version: int, place: Path | Layers, policy: Policy, *, namespaces: boo
     """`version` is that of the kernel's Landlock. Raises `SandboxError`."""
     root = place.root if isinstance(place, Layers) else place
     _require_possible(place, policy, namespaces=namespaces)
-    scratch = Path(tempfile.mkdtemp(prefix="captain-box-"))
+    scratch = terms.scratch_for(place)
     env = terms.environment(policy, home=f"{scratch}/home", tmp=str(scratch))
     plan = {
         "root": str(root),

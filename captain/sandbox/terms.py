@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,11 @@ def environment(policy: Policy, *, home: str, tmp: str) -> dict[str, str]:
 def host_home() -> Path | None:
     home = os.environ.get("HOME")
     return Path(home) if home else None
+
+
+def scratch_for(place: Path | Layers) -> Path:
+    """A folder that goes with the box; beside layers, so that it is cleared away with them if the host is killed."""
+    return Path(tempfile.mkdtemp(prefix="captain-box-", dir=place.upper.parent if isinstance(place, Layers) else None))
 
 
 def tmp_bytes(policy: Policy) -> int:

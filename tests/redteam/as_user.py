@@ -44,6 +44,8 @@ def _run(folder: Path, words: list[str]) -> int:
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project / name)
     home.mkdir()
+    if (ROOT / "docs/redteam.json").is_file():
+        shutil.copy(ROOT / "docs/redteam.json", home / "record.json")
     for path in (folder, *folder.rglob("*")):
         if not path.is_relative_to(venv):
             os.chown(path, USER, USER, follow_symlinks=False)
@@ -87,7 +89,9 @@ def _take_over(record: Path) -> None:
     from tests.redteam.table import RECORD
 
     known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
-    RECORD.write_text(json.dumps(known | json.loads(record.read_text()), indent=1, sort_keys=True) + "\n")
+    RECORD.write_text(
+        json.dumps(known | {"user": json.loads(record.read_text())["user"]}, indent=1, sort_keys=True) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -286,7 +286,9 @@ async def _hostile_model(sandbox: Sandbox, attack: Attack, made: World) -> str:
         crew=crew,
         sandbox=sandbox,
         state_dir=made.base / "state",
-        options=captain.Options(policy=Policy(limits=LIMITS), max_rounds=2, max_turns=40, command_timeout_s=30),
+        options=captain.Options(
+            policy=Policy(limits=LIMITS), max_rounds=2, max_turns=40, command_timeout_s=30, allow_root=True
+        ),
     )
     wrong = []
     if (made.out / "victim.txt").read_text() != "keep" or (made.home / ".bashrc").exists():
