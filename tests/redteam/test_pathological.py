@@ -20,7 +20,13 @@ SMALL = replace(LIMITS, processes=48, memory_bytes=512 * 1024**2, disk_bytes=60_
 LIVES = "/bin/sh -c 'while :; do sleep 1; done'"
 
 
-@pytest.fixture(params=BACKENDS)
+def _params() -> list[object]:
+    """The strongest and none in every run of the tests; the others, which take as long, with the slow ones."""
+    quick = ("bubblewrap", NAIVE)
+    return [pytest.param(name, marks=[] if name in quick else pytest.mark.slow) for name in BACKENDS]
+
+
+@pytest.fixture(params=_params())
 async def box(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Box]:
     name = str(request.param)
     if reason := await to_thread.run_sync(missing, name):
