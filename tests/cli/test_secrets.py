@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_a_run_whose_files_tools_and_models_are_full_of_a_secret_leaves_none_of_
 ) -> None:
     repo, state, record = tmp_path / "repo", tmp_path / "state", tmp_path / "record"
     make_repository(repo, {**FILES, "leak.txt": ALL_FORMS, "AGENTS.md": f"Be brief.\n{ALL_FORMS}\n"})
-    noisy = f"cat leak.txt; {sys.executable} -c 'import calc; assert calc.add(2, 2) == 4'"
+    noisy = f"cat leak.txt; {shlex.quote(sys.executable)} -c 'import calc; assert calc.add(2, 2) == 4'"
     captain = [
         call("read", path="leak.txt"),
         call("read", path=f"{CANARY}.txt"),
