@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,3 +27,8 @@ async def line_in(path: Path) -> str:
     """The content of a file once it ends with a line end."""
     await until(lambda: path.exists() and path.read_text().endswith("\n"))
     return path.read_text()
+
+
+def files_below(folder: Path) -> set[str]:
+    """The names of the files in a folder that is being worked in: what vanishes meanwhile is no error."""
+    return {name for _, _, names in os.walk(folder) for name in names}

@@ -16,7 +16,7 @@ import pytest
 from captain.cli.boundary import guarded
 from captain.testing import make_repository
 from tests.root import ALLOW_ROOT
-from tests.waiting import until
+from tests.waiting import files_below, until
 
 REPLY = "It is parsed in `dates.py`."
 ANSWER = [
@@ -151,7 +151,7 @@ def test_a_signal_stops_a_real_run_and_the_process_ends_with_130(tmp_path: Path,
     with subprocess.Popen(
         [*argv, "--state-dir", str(state), "--plain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        anyio.run(until, lambda: any(state.rglob("at-work")))  # in the private copy, which the host can see
+        anyio.run(until, lambda: "at-work" in files_below(state))  # in the private copy, which the host can see
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
 

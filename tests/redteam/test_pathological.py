@@ -134,5 +134,5 @@ async def test_a_warden_that_is_killed_takes_its_commands_along(tmp_path: Path) 
             await started.wait()
         with pytest.raises(SandboxError, match="The box is gone"):
             await box.run(["true"], timeout_s=20)
-        assert not runs(box._link._process.pid)
         await box.close()
+        assert not runs(box._link._process.pid)
