@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from captain.core.diff import Change
@@ -38,10 +38,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("examples", [200, pytest.param(4000, marks=pytest.mark.slow)])
+def test_patterns_match_the_files_git_would_ignore(repository: Path, examples: int) -> None:
+    settings(max_examples=examples, deadline=None)(compare_with_git)(repository)
+
+
 @given(patterns=st.lists(PATTERNS, min_size=1, max_size=4), paths=st.lists(PATHS, min_size=1, max_size=6, unique=True))
 @example(patterns=["src/*", "!src/a"], paths=["src/a/b", "src/b"])
-def test_patterns_match_the_files_git_would_ignore(repository: Path, patterns: list[str], paths: list[str]) -> None:
+def compare_with_git(repository: Path, patterns: list[str], paths: list[str]) -> None:
     (repository / ".gitignore").write_text("\n".join(patterns) + "\n")
     asked = "".join(path + "\0" for path in paths).encode()
     git = subprocess.run(

@@ -66,6 +66,8 @@ async def main():
 
 anyio.run(main)
 """
+pytestmark = pytest.mark.slow  # crash points, each in every sandbox
+
 STEPS = (
     "base claimed",
     "base drafted",
