@@ -64,8 +64,9 @@ def claim_new(folder: Path, owner: Owner) -> Claim | None:
     """None if there is such a copy already."""
     file = folder / owner.run / f".{owner.name}{_SUFFIX}"
     while True:
+        with suppress(FileExistsError):  # also when it was there and is gone a moment later
+            file.parent.mkdir(mode=0o700, parents=True)  # other accounts have no business in a copy
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # other accounts have no business in a copy
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from captain.core import ids
 from captain.core.errors import UsageError, WorkspaceError
 from captain.sandbox import Policy, Sandbox
 from captain.workspace import ImportRefusedError, Repository, Workspace, Workspaces, reclaim
+from captain.workspace.owners import Owner, claim_new
 from tests.workspace.repos import Repo, fingerprint, new_repo
 
 
@@ -379,3 +381,21 @@ async def test_a_submodule_is_left_alone_also_when_a_file_takes_its_place(repo: 
         await sh(workspace, "rmdir lib; echo x > lib; echo x > c")
         commit = await workspace.snapshot("Work")
     assert [change.path for change in await opened.changes(opened.head, commit)] == ["c"]
+
+
+def test_a_copy_is_claimed_while_others_of_its_run_take_the_run_folder_along(tmp_path: Path) -> None:
+    def come_and_go(who: int) -> int:
+        missed = 0
+        for number in range(100):
+            owner = Owner(
+                run="run1", name=f"T{who}-{number}", base="0" * 40, repository="/r", made_at="now", scratch=True
+            )
+            claim = claim_new(tmp_path, owner)
+            if claim is None:
+                missed += 1
+            else:
+                claim.discard()
+        return missed
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(come_and_go, range(4))) == [0, 0, 0, 0]
