@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -32,3 +33,10 @@ async def line_in(path: Path) -> str:
 def files_below(folder: Path) -> set[str]:
     """The names of the files in a folder that is being worked in: what vanishes meanwhile is no error."""
     return {name for _, _, names in os.walk(folder) for name in names}
+
+
+def command_lines() -> Iterator[list[bytes]]:
+    """Of everything that runs on the machine, inside boxes too."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            yield (folder / "cmdline").read_bytes().split(b"\0")

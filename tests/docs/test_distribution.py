@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
+from tests.root import ALLOW_ROOT
 
 
 @pytest.mark.slow
@@ -27,7 +28,7 @@ def test_the_demo_runs_from_a_wheel(tmp_path: Path) -> None:
     where = [sys.executable, "-c", "import captain; print(captain.__file__)"]
     found = subprocess.run(where, capture_output=True, text=True, check=True, cwd=home, env=env)
     done = subprocess.run(
-        [sys.executable, "-m", "captain", "demo", "--quiet"],
+        [sys.executable, "-m", "captain", "demo", "--quiet", *ALLOW_ROOT],
         capture_output=True,
         text=True,
         check=False,

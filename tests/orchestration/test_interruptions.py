@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,8 +17,9 @@ from anyio.abc import Process
 from captain.core.messages import ToolCall
 from captain.models import call
 from captain.testing import git
+from tests.root import ALLOW_ROOT
 from tests.voyages import CALC_FIXED, calc_repository, fingerprint, fix_task, fix_triage, plan, write
-from tests.waiting import line_in, runs, until
+from tests.waiting import command_lines, until
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +40,8 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.repo = calc_repository(folder / "répo with spaces")
         self.state = folder / "state"
-        self.pid_file = folder / "pid"
-        waiting = call("shell", command=f"echo $$ > '{self.pid_file}'; sleep 600", timeout_s=600)
+        self.long_s = f"600.{secrets.randbelow(10**9)}"  # to be told from every other command of the machine
+        waiting = call("shell", command=f"sleep {self.long_s}; true", timeout_s=600)
         self.crew = [
             f"--captain={script(folder / 'captain.json', fix_triage(), plan(fix_task()))}",
             f"--build={script(folder / 'build.json', write('calc.py', CALC_FIXED), waiting)}",
@@ -48,14 +50,19 @@ class Scene:
         self.nothing = f"--captain={script(folder / 'nothing.json', 'x', 'x', 'x')}"
 
     def captain(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "captain", *arguments, f"--state-dir={self.state}"]
+        root = ALLOW_ROOT if arguments[0] == "run" else []
+        return [sys.executable, "-m", "captain", *arguments, *root, f"--state-dir={self.state}"]
 
     async def start(self) -> Process:
         """The process, once its Build waits in a command."""
         command = self.captain("run", "Mend it", f"--repo={self.repo}", "--plain", *self.crew)
         process = await anyio.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.command = int(await line_in(self.pid_file))
+        await until(self.waits)
         return process
+
+    def waits(self) -> bool:
+        """Whether the command runs, in whatever box it is."""
+        return any(argv[:2] == [b"sleep", self.long_s.encode()] for argv in command_lines())
 
     def finish(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.captain(*arguments), capture_output=True, text=True, check=False, timeout=60)
@@ -73,7 +80,7 @@ async def test_kill_9_leaves_nothing_to_clean_and_the_next_run_keeps_the_work(sc
     before = fingerprint(scene.repo)
     async with await scene.start() as process:
         process.kill()
-    await until(lambda: not runs(scene.command))
+    await until(lambda: not scene.waits())
     listed = scene.finish("runs", "--all")
     assert "interrupted" in listed.stdout
     after = scene.finish("run", "Anything", f"--repo={scene.repo}", "--plain", scene.nothing)
@@ -95,7 +102,7 @@ async def test_a_signal_stops_every_command_and_the_report_names_what_is_kept(
         assert process.stdout is not None
         output = b"".join([chunk async for chunk in process.stdout]).decode()
     assert process.returncode == 130
-    assert not runs(scene.command)
+    assert not scene.waits()
     (kept,) = scene.refs("refs/captain/*/salvaged/**")
     assert kept in output
     (report,) = scene.state.glob("*/runs/*/report.md")
