@@ -31,10 +31,11 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What can be asked for in this loop: whether somebody votes, and whether somebody writes reproductions."""
+    """What can be asked for in this loop: whether somebody votes, writes reproductions, mends."""
 
     voters: bool = True
     reproducer: bool = False
+    fixer: bool = True
 
 
 def admit(
