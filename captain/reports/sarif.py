@@ -220,8 +220,8 @@ def _digest(parts: tuple[str, ...]) -> str:
 
 
 def _was_there(case: Case) -> bool:
-    """Without the change too, as far as is known: findings are about the change unless something shows otherwise."""
-    return not case.about_change or (case.trial is not None and case.trial.passes_on_base is False)
+    """Before the change too: the code it is about is there, and the change does not touch it."""
+    return case.anchored and not case.about_change
 
 
 def _now(one: _Shown, result: Mapping[str, Any]) -> Now:
