@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -13,7 +14,7 @@ import typer
 
 from captain.cli import flags
 from captain.cli.exits import CANCELLED, FAILED, UNDECIDED, VERDICT_CODES
-from captain.core.errors import UsageError
+from captain.core.errors import GitError, UsageError
 
 if TYPE_CHECKING:
     from captain.api import Crew
@@ -167,20 +168,32 @@ def review(
     progress = Progress(silent=form in ("json", "sarif", "quiet"))
 
     async def carried() -> Reviewed:
-        from captain.cli.review_branch import make
         from captain.cli.review_work import carry
 
-        async with setup.recorded(order.crew, record) if order.crew is not None else _nobody() as signed_on:
-            done = await carry(replace(order, crew=signed_on), progress.hear, progress.note)
-        if branch is not None and done.report.commit != done.report.start:
-            await make(target.repository, branch, done.report.commit)
-        return done
+        async with setup.recorded(order.crew, record) if order.crew is not None else nullcontext() as signed_on:
+            return await carry(replace(order, crew=signed_on), progress.hear, progress.note)
 
     done = anyio.run(lambda: _stoppable(carried))
     if done is None:
         return CANCELLED
-    _say(done, target, form, branch, before)
+    unmade = anyio.run(_make_branch, target, branch, done.report)
+    _say(done, target, form, None if unmade else branch, before)
+    if unmade is not None:
+        raise unmade
     return exit_code(done.report, fix=fix)
+
+
+async def _make_branch(target: Target, branch: str | None, report: LoopReport) -> GitError | None:
+    """What kept the branch from being made: the result is worth being shown all the same."""
+    from captain.cli.review_branch import make
+
+    if branch is None or report.commit == report.start:
+        return None
+    try:
+        await make(target.repository, branch, report.commit)
+    except GitError as error:
+        return error
+    return None
 
 
 def exit_code(report: LoopReport, *, fix: bool) -> int:
@@ -254,14 +267,6 @@ def _with_itself(scope: Scope | None, path: Path | None, target: Target) -> Scop
     from captain.cli.scope import with_itself
 
     return with_itself(scope, path, target.repository) if scope is not None and path is not None else None
-
-
-class _nobody:  # noqa: N801 - stands where a function's context manager does
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
 
 
 async def _stoppable(work: Callable[[], Awaitable[T]]) -> T | None:

@@ -32,7 +32,7 @@ async def make(repository: Repository, name: str, commit: str) -> None:
             f"The branch {name!r} could not be made: {problem}",
             argv=("git", "update-ref"),
             stderr=problem,
-            hint=f"The result is there all the same: git branch ANOTHER-NAME {commit}",
+            hint=f"The result is kept all the same: git branch ANOTHER-NAME {commit}",
         )
 
 

@@ -433,6 +433,26 @@ def test_a_later_sarif_document_says_what_is_new_what_is_gone_and_what_is_as_it_
     }
 
 
+def test_a_result_that_is_left_stands_where_the_fix_of_another_moved_it(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = finds(finding("WRONG one"), finding("WRONG two"))
+
+    code = command(
+        "--fix",
+        "--sarif",
+        review=[both, finds(), finds()],
+        verify=[YES, YES],
+        build=[*edits("WRONG one\n", ""), "No.", "No."],
+    )
+
+    [result] = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert code == 0
+    assert result["message"]["text"].startswith("WRONG two is wrong.")
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 3
+    assert result["properties"]["status"] == "deferred"
+
+
 # called wrongly
 
 
