@@ -102,8 +102,8 @@ async def _at_work(
 ) -> AsyncIterator[_Work]:
     from captain.core.clock import SystemClock
     from captain.core.masking import Masker
-    from captain.core.usage import Budget
-    from captain.models import Model, Outfitter, secrets_of
+    from captain.core.usage import Budget, Usage
+    from captain.models import Model, Outfitter, cost_usd, secrets_of
     from captain.orchestration.memory import ProjectMemory
     from captain.runs import Journal, Ledger, MemoryStore
     from captain.sandbox import secret_variables
@@ -126,6 +126,13 @@ async def _at_work(
         reviewing = [model for player in (crew.review if crew else ()) if (model := signed_on(player)) is not None]
         build, advisor = (signed_on(crew.build), signed_on(crew.advisor)) if crew and order.fix else (None, None)
         models = [model for model in (*reviewing, build, advisor) if model is not None]
+        if order.budget is not None and order.budget.cost_usd is not None:
+            unpriced = dict.fromkeys(model.id for model in models if cost_usd(model.profile, Usage()) is None)
+            if unpriced:
+                notes.append(
+                    f"The cost limit cannot count calls whose price is not known ({', '.join(unpriced)}); "
+                    "a limit on tokens holds for every model."
+                )
         notes += dict.fromkeys(f"{model.id}: {model.profile.note}" for model in models if model.profile.note)
         masker = Masker([secret for model in models for secret in secrets_of(model)], named=secret_variables())
         if order.fix:  # the only thing here that writes into the repository besides the loop

@@ -216,8 +216,9 @@ def test_a_finding_outside_the_scope_is_left_for_another_task(
 
 
 def test_reviewers_are_told_what_the_change_is_for(command: Command) -> None:
-    asked = {**says("submit_review", summary="Fine.", findings=[]), "expects": "Say it in the order of the day."}
-    told = {**says("submit_review", summary="Fine.", findings=[]), "expects": "- Say more"}
+    fine = [{"name": "submit_review", "arguments": {"summary": "Fine.", "findings": []}}]
+    asked: Reply = {"calls": fine, "expects": "Say it in the order of the day."}
+    told: Reply = {"calls": fine, "expects": "- Say more"}
 
     assert command("--ask", "Say it in the order of the day.", review=[asked]) == 0
     assert command(review=[told]) == 0
@@ -233,6 +234,24 @@ def test_hostile_words_do_not_reach_the_terminal(command: Command, capsys: pytes
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "\u202e" not in said
+
+
+def test_what_is_recorded_can_be_replayed(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = tmp_path / "recording"
+
+    assert command("--quiet", "--record", str(recording), review=[finds(finding())], verify=[YES]) == 1
+    assert command("--quiet", "--review", f"replay:{recording}") == 1
+
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("left")] == [
+        "left: 1 verified finding (1 major)"
+    ] * 2
+
+
+def test_a_cost_limit_that_cannot_count_is_said_to_be_none(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--budget-usd", "5", review=[finds()]) == 0
+    assert "notice: The cost limit cannot count calls whose price is not known (scripted:" in capsys.readouterr().out
 
 
 # with --fix

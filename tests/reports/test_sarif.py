@@ -191,13 +191,18 @@ async def test_what_was_absent_or_turned_down_in_the_baseline_does_not_come_up_a
 
 async def test_an_edited_line_is_known_again_by_its_function_and_similar_words(tmp_path: Path) -> None:
     scene = Scene.of(tmp_path, {"app.py": CODE})
-    claim = {"claim": "The offset is added twice to the total.", "evidence": "total_offset is in x already."}
-    earlier = to_sarif_text(document(await looked_at(scene, opinion("WRONG", **claim))))
+    said = opinion("WRONG", claim="The offset is added twice to the total.", evidence="total_offset is in x already.")
+    earlier = to_sarif_text(document(await looked_at(scene, said)))
     (scene.root / "app.py").write_text(CODE.replace("WRONG + x", "WRONG  +  (x, )"))
     git(scene.root, "commit", "-q", "-a", "-m", "Edit")
-    again = {"claim": "The total has its offset added twice.", "evidence": "x holds total_offset already."}
+    again = opinion(
+        "WRONG",
+        category="style",
+        claim="The total has its offset added twice.",
+        evidence="x holds total_offset already.",
+    )
 
-    later = await looked_at(scene, opinion("WRONG", category="style", **again))
+    later = await looked_at(scene, again)
 
     assert [one["baselineState"] for one in results(document(later, baseline=read_baseline(earlier, "x")))] == [
         "updated"

@@ -35,6 +35,15 @@ async def test_nothing_verified_converges_as_with_a_fixer(tmp_path: Path) -> Non
     assert (report.verdict, report.acceptable) == ("converged", True)
 
 
+async def test_what_is_real_is_open_where_no_edit_has_to_be_worth_it(tmp_path: Path) -> None:
+    """With a fixer, an edit for a minor finding without a command would be expected to do more harm."""
+    scene = Scene.of(tmp_path, CHANGE)
+
+    report = await scene.run(loop([Sees([opinion("WRONG", "minor")])], None, verifiers=(ALWAYS,)))
+
+    assert (report.verdict, statuses(report), report.acceptable) == ("needs_human", {"WRONG": "open"}, True)
+
+
 async def test_a_policy_that_wants_two_clean_reviews_gets_them(tmp_path: Path) -> None:
     reviewer = Says([[], [bug("WRONG")]])  # of the four looks of two rounds, the second one finds something
 
