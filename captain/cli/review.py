@@ -339,7 +339,14 @@ def _say(done: Reviewed, target: Target, form: _Form, branch: str | None, before
     if form == "json":
         print(as_json, end="")
     elif form == "sarif":
-        document = review_to_sarif(report, version=_version(), places=done.places, baseline=before, notes=done.notes)
+        document = review_to_sarif(
+            report,
+            version=_version(),
+            places=done.places,
+            baseline=before,
+            notes=done.notes,
+            stand_in=done.changed,
+        )
         print(to_sarif_text(document), end="")
     else:
         if form != "quiet":

@@ -49,12 +49,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """`places` say where cases are in the commit that is handed back. `folder` holds report.md and report.json."""
+    """`places` say where cases are in the commit that is handed back; `changed` is a file of the change.
+
+    `folder` holds report.md and report.json.
+    """
 
     report: LoopReport
     meter: Meter
     places: dict[str, Anchor | None]
     notes: tuple[str, ...]
+    changed: str | None
     elapsed_s: float
     folder: Path
 
@@ -91,6 +95,7 @@ async def carry(order: Order, hear: Callable[[LoopEvent], Awaitable[None]], note
                 meter=work.meter(),
                 places=await _places(report, order),
                 notes=work.notes,
+                changed=await _changed(order),
                 elapsed_s=elapsed_s,
                 folder=folder,
             )
@@ -271,6 +276,14 @@ async def _places(report: LoopReport, order: Order) -> dict[str, Anchor | None]:
             tree, anchor = case.anchors[-1]
             places[case.id] = await trees.carried(anchor, tree, report.commit)
     return places
+
+
+async def _changed(order: Order) -> str | None:
+    """The first file of the change that is still there; of one that only deletes, any that is."""
+    target = order.target
+    there = await target.repository.files(target.head)
+    changed = {change.path for change in await target.repository.changes(target.base, target.head)}
+    return next((path for path in there if path in changed), next(iter(there), None))
 
 
 def save(done: Reviewed, markdown: str, as_json: str) -> None:

@@ -50,12 +50,14 @@ def review_to_sarif(
     places: Mapping[str, Anchor | None] | None = None,
     baseline: Sequence[Prior] | None = None,
     notes: Sequence[str] = (),
+    stand_in: str | None = None,
 ) -> dict[str, Any]:
     """The document; of None, for a change without content, one without results.
 
     `places` says where cases are in the commit that is handed back; by default where they were seen last. With
     `baseline`, from `read_baseline`, results are compared with that document and those that are gone are listed as
-    absent; without, with the commit that the change started from.
+    absent; without, with the commit that the change started from. `stand_in` is a path that stands for the change as a
+    whole: GitHub takes no document in which any result is without a file.
     """
     shown = _shown(report, places) if report is not None else ()
     prints = _fingerprints(shown)
@@ -68,6 +70,9 @@ def review_to_sarif(
         for result, state in zip(results, states, strict=True):
             result["baselineState"] = state
         results += [_absent(prior) for prior in gone]
+    if stand_in is not None:
+        for result in results:
+            result.setdefault("locations", [_whole(stand_in)])
     rules = list(dict.fromkeys(result["ruleId"] for result in results))
     for result in results:
         result["ruleIndex"] = rules.index(result["ruleId"])
@@ -167,6 +172,13 @@ def _location(one: _Shown) -> dict[str, Any]:
         if one.place.symbol:
             location["logicalLocations"] = [{"fullyQualifiedName": visible(one.place.symbol)}]
     return location
+
+
+def _whole(path: str) -> dict[str, Any]:
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": uri_of(path), "uriBaseId": _ROOT}},
+        "message": {"text": "It is about the change as a whole, or about no file that is there."},
+    }
 
 
 def _inside(path: str) -> str | None:

@@ -64,6 +64,8 @@ def _prior(result: Any) -> Prior | None:
     if not rule or _text(result, "baselineState") == "absent":
         return None
     location = next(iter(_list(result, "locations")), None)
+    if _at(location, "message") is not None:  # a file that only stood for the change as a whole
+        location = None
     line = _at(location, "physicalLocation", "region", "startLine")
     symbol = next(iter(_list(location, "logicalLocations")), None)
     marks = _at(result, "partialFingerprints")

@@ -229,11 +229,14 @@ def test_hostile_words_do_not_reach_the_terminal(command: Command, capsys: pytes
 
     command(review=[finds(hostile)])
     command("--json", review=[finds(hostile)])
+    others = capsys.readouterr().out
     command("--sarif", review=[finds(hostile)])
 
-    said = capsys.readouterr().out
-    assert "\x1b" not in said
-    assert "\u202e" not in said
+    document = capsys.readouterr().out
+    assert "\x1b" not in others + document
+    assert "\u202e" not in others + document
+    [result] = json.loads(document)["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "app.py%1B%5D0%3Bx"
 
 
 def test_what_is_recorded_can_be_replayed(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

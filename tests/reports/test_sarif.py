@@ -240,6 +240,18 @@ async def test_a_path_that_leaves_the_repository_is_no_location(path: str, tmp_p
     assert "locations" not in result
 
 
+async def test_a_file_can_stand_for_what_is_about_no_file_and_is_not_taken_for_its_place_later(tmp_path: Path) -> None:
+    whole = opinion("", path="", claim="The whole of it is odd.", evidence="All of it.")
+    report = await looked_at(Scene.of(tmp_path, {"app.py": CODE}), bug("WRONG"), whole, opinion("x", path="../up"))
+    made = document(report, stand_in="app.py")
+
+    uris = [one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results(made)]
+    assert uris == ["app.py"] * 3
+    assert_valid(made)
+    again = document(report, baseline=read_baseline(to_sarif_text(made), "x"), stand_in="app.py")
+    assert [one["baselineState"] for one in results(again)] == ["unchanged"] * 3
+
+
 @given(st.text(st.characters(exclude_characters="\0/"), min_size=1))
 def test_any_name_of_a_file_is_one_uri_segment_that_reads_back(name: str) -> None:
     uri = uri_of(name.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape"))
