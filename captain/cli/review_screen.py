@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from captain.cli.screens import whisper
 from captain.core.cases import Case
-from captain.core.loop_events import FixStarted, GateDecided, LoopEvent, LoopStarted, ReviewEnded, Ruled
+from captain.core.loop_events import FixAttempted, FixStarted, GateDecided, LoopEvent, LoopStarted, ReviewEnded, Ruled
 from captain.reports import words
 from captain.reports.escape import one_line
 from captain.reports.files import MARKDOWN
@@ -55,6 +55,8 @@ class Progress:
                 yield f"{_named(case)}: {event.status.replace('_', ' ')}{because}"
             case FixStarted():
                 yield f"mending {', '.join(event.cases)}, round {event.round}"
+            case FixAttempted(commit=None):
+                yield f"left as it was, for {', '.join(event.cases)}: {one_line(event.said, _TEXT_CHARS)}"
             case GateDecided(accepted=True):
                 yield f"fixed {', '.join(event.cases)} by {words.commit(event.commit)}"
             case GateDecided():

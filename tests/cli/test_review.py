@@ -140,6 +140,21 @@ def test_a_review_that_its_budget_cut_off_is_not_a_clean_one(command: Command) -
     assert command("--budget-calls", "1", "--policy", "thorough", review=[finds(), finds(), finds()]) == 3
 
 
+def test_time_that_is_used_up_ends_a_review_with_3(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--time", "0.0000001", "--quiet", review=[finds()]) == 3
+    assert capsys.readouterr().out.startswith("budget: its 1e-07 s are used up\n")
+
+
+def test_a_crew_file_names_who_reviews_and_who_mends(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = command.model(review=[finds(finding()), finds()], verify=[YES], build=["I would rather not."] * 2)
+    (tmp_path / "crew.toml").write_text(f'[crew]\nbuild = "{model}"\nreview = "{model}"\n[budget]\ncalls = 50\n')
+
+    assert command("--fix", "--crew", str(tmp_path / "crew.toml")) == 0
+    assert "\nleft as it was, for F1: I would rather not.\n" in capsys.readouterr().out
+
+
 def test_checks_alone_need_no_model(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("--check", "words=! grep -q WRONG app.py", "--check", "fine=true") == 1
     assert "1 of 2 checks failed (words)" in capsys.readouterr().out
