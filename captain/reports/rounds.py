@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from captain.core.cases import Candidate, Case, known_weight
 from captain.core.loop_events import (
+    CheckTurnedFlaky,
     FindingProposed,
     FixAttempted,
     GateDecided,
@@ -27,8 +28,8 @@ class RoundFigures:
     time, `fixed` mended by a change that stayed, `introduced` brought by a fix, `reopened` there again.
 
     `undone` and `declined` count attempts. The weights are what was known, at the round's end, of the state it began
-    and of the state it ended with; `head` is the latter. A check that failed without the change too does not count
-    as failing.
+    and of the state it ended with; `head` is the latter. `checks` leaves out what failed without the change too, and
+    what is flaky.
     """
 
     number: int
@@ -90,13 +91,15 @@ class RoundReader:
         self.state = apply(before, event)
         match event:
             case LoopStarted():
-                self._checks = {*event.ratchet, *event.baseline, *event.flaky}
+                self._checks = {*event.ratchet}
             case ReviewStarted():
                 self._began = before
                 self._failing, self._undone, self._declined = [], 0, 0
             case FindingProposed(trusted=True, trial=trial) if trial is not None:
                 self._failing.append(trial.check.name)
                 self._checks.add(trial.check.name)
+            case CheckTurnedFlaky():
+                self._checks.discard(event.check)
             case FixAttempted(commit=None):
                 self._declined += 1
             case GateDecided(accepted=False):
