@@ -5,7 +5,8 @@
 
 The pairs are from reports over several rounds; their trees are not at hand, so that only words, and lines within one
 round, can speak. Lines are followed through 1, 3 and 10 versions of Python files and compared with a difference made
-by another algorithm (Python's own), which knows nothing of git's.
+by another algorithm (Python's own), which knows nothing of git's. The same lines are then looked for by what the
+fingerprints of SARIF are made of, which have to do without a difference.
 """
 
 from __future__ import annotations
@@ -17,16 +18,22 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
 from captain.core.cases import Anchor, Case
 from captain.core.findings import Finding
+from captain.review.anchors import anchor_at
 from captain.review.identity import Known, identify
 from captain.review.linemap import TreeMap
 
 SHARED = Path(os.environ.get("CAPTAIN_CONFORMANCE", Path(__file__).parents[2] / "shared" / "conformance"))
+
+KEYS: dict[str, Callable[[Anchor], Hashable]] = {
+    "place": lambda anchor: (anchor.symbol, anchor.line_hash),
+    "context": lambda anchor: anchor.context_hash,
+}
 
 
 def as_finding(said: dict[str, Any]) -> Finding:
@@ -112,11 +119,20 @@ def follow(repository: str, steps: int, files: int, dice: random.Random) -> Coun
         shape = ("--no-color", "--no-ext-diff", "--no-renames", "--unified=3")
         there = TreeMap.from_diff(git(repository, "diff", *shape, old_commit, new_commit, "--", name))
         truth, touched = _truth(old, new)
+        anchors = [anchor_at(name, "\n".join(new), line) for line in range(1, len(new) + 1)]
+        keyed = {key: Counter(key(anchor) for anchor in anchors) for key in KEYS.values()}
         near = {line + step for line in touched for step in range(-5, 6)}
         for line in dice.sample(sorted(near & set(truth)), min(200, len(near & set(truth)))):
             if not old[line - 1].strip():
                 continue
             said = there.forward(name, line)
+            was = anchor_at(name, "\n".join(old), line)
+            for what, key in KEYS.items():
+                if (goal := truth[line]) is None:
+                    table[f"{what} claimed"] += keyed[key][key(was)] > 0
+                else:
+                    table[f"{what} found"] += key(anchors[goal - 1]) == key(was)
+                    table[f"{what} alone"] += key(anchors[goal - 1]) == key(was) and keyed[key][key(was)] == 1
             if truth[line] is None:
                 table["gone"] += 1
                 claimed = said is not None
@@ -161,6 +177,12 @@ def main(repositories: list[str]) -> None:
                 f"after {steps:2} versions: recall {total['found'] / total['survived']:.3f} of {total['survived']}, "
                 f"false {total['claimed'] / total['gone']:.3f} of {total['gone']}"
             )
+            for what in KEYS:
+                print(
+                    f"  by its {what}: recall {total[f'{what} found'] / total['survived']:.3f} "
+                    f"({total[f'{what} alone'] / total['survived']:.3f} the only such line), "
+                    f"false {total[f'{what} claimed'] / total['gone']:.3f}"
+                )
 
 
 if __name__ == "__main__":

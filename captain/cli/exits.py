@@ -1,7 +1,7 @@
 """What the command's exit code says about a run.
 
 0    succeeded, or answered
-1    failed, or declined; also an error while the command worked
+1    failed, or declined; also an error while the command worked, and a review that leaves something serious
 2    called wrongly; nothing has happened
 3    needs a person, or a larger budget
 130  cancelled
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from captain.core.events import RunStatus
+    from captain.core.findings import Verdict
 
 FAILED: Final = 1
 USAGE: Final = 2
+UNDECIDED: Final = 3
 CANCELLED: Final = 130
 BROKEN_PIPE: Final = 141
 
@@ -25,7 +27,18 @@ EXIT_CODES: Final[dict[RunStatus, int]] = {
     "answered": 0,
     "failed": FAILED,
     "declined": FAILED,
-    "needs_human": 3,
-    "budget": 3,
+    "needs_human": UNDECIDED,
+    "budget": UNDECIDED,
     "cancelled": CANCELLED,
 }
+
+VERDICT_CODES: Final[dict[Verdict, int]] = {
+    "converged": 0,
+    "converged_with_residuals": 0,
+    "oscillating": FAILED,
+    "stalled": FAILED,
+    "diverging": FAILED,
+    "needs_human": UNDECIDED,
+    "budget": UNDECIDED,
+}
+"""Of a review that was to mend what it finds."""

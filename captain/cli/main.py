@@ -12,6 +12,7 @@ import typer
 from captain.cli import doctor, flags, scope
 from captain.cli.boundary import Switches
 from captain.cli.exits import CANCELLED, EXIT_CODES
+from captain.cli.review import review
 from captain.cli.shortcuts import shortcuts
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app.add_typer(scope.app)
 
 
 app.command()(shortcuts)
+app.command()(review)
 
 
 def _print_version(wanted: bool) -> None:

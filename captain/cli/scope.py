@@ -81,7 +81,7 @@ def explain(
 
     asked = read_scope_file(scope)
     opened, files = anyio.run(_opened, repo)
-    guard = ScopeGuard(_with_itself(asked, scope, opened))
+    guard = ScopeGuard(with_itself(asked, scope, opened))
     names = [path.removeprefix("./") for path in paths]
     changes = [
         Change(path=name, old_mode="100644" if name in files else ABSENT, new_mode="100644", old_id="", new_id="")
@@ -111,7 +111,7 @@ async def _judged(
 
     opened, files = await _opened(repo)
     notes = idle(scope, sorted(files))
-    scope = _with_itself(scope, scope_path, opened)
+    scope = with_itself(scope, scope_path, opened)
     start = await _merge_base(opened, base, head or "HEAD")
     if head is not None:
         return await judge(opened.git, scope, start, await opened.resolve(head)), notes
@@ -134,7 +134,7 @@ async def _merge_base(repository: Repository, base: str, head: str) -> str:
     return answer.stdout.decode().strip()
 
 
-def _with_itself(scope: Scope, path: Path, repository: Repository) -> Scope:
+def with_itself(scope: Scope, path: Path, repository: Repository) -> Scope:
     """No change may widen the scope it is held to."""
     from captain.guards.patterns import literal
 

@@ -18,11 +18,12 @@ JSON: Final = "report.json"
 def save(view: RunView, folder: Path) -> None:
     """Writes `report.md` and `report.json` into `folder`, which is made if need be. Raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / MARKDOWN, to_markdown(view))
-    _write(folder / JSON, to_json(view))
+    write(folder / MARKDOWN, to_markdown(view))
+    write(folder / JSON, to_json(view))
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """All of it or nothing. Raises `OSError`."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

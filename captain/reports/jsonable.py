@@ -60,9 +60,9 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "refusals": [_without_kind(refused) for refused in view.refusals],
         "notices": view.notices,
         "spend": {
-            "total": _spend(view.spend),
-            "by_role": {role: _spend(spend) for role, spend in view.meter.by_role.items()},
-            "by_model": {model: _spend(spend) for model, spend in view.meter.by_model.items()},
+            "total": spend_to_dict(view.spend),
+            "by_role": {role: spend_to_dict(spend) for role, spend in view.meter.by_role.items()},
+            "by_model": {model: spend_to_dict(spend) for model, spend in view.meter.by_model.items()},
         },
         "latencies": [_latency(latency) for latency in view.latencies],
     }
@@ -120,7 +120,7 @@ def _reproduction(bug: Reproduction) -> dict[str, Any]:
     }
 
 
-def _spend(spend: Spend) -> dict[str, Any]:
+def spend_to_dict(spend: Spend) -> dict[str, Any]:
     return {
         "model_calls": spend.model_calls,
         "unpriced_calls": spend.unpriced_calls,

@@ -31,10 +31,11 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What can be asked for in this loop: whether somebody votes, and whether somebody writes reproductions."""
+    """What can be asked for in this loop: whether somebody votes, writes reproductions, mends."""
 
     voters: bool = True
     reproducer: bool = False
+    fixer: bool = True
 
 
 def admit(
@@ -54,13 +55,13 @@ def admit(
     if (ruling := _out_of_question(case)) is not None:
         return ruling
     if case.trusted:
-        return _floors(case, round_, policy, tally)
+        return _floors(case, round_, policy, tally, means)
     if case.finding.suggested_check is not None and case.trial is None:
         return "trial"
     return (
         _unproved(case, round_, policy, means)
         or (_by_votes(case, means, quick=quick) if means.voters else None)
-        or _floors(case, round_, policy, tally)
+        or _floors(case, round_, policy, tally, means)
     )
 
 
@@ -107,7 +108,10 @@ def _by_votes(case: Case, means: Means, *, quick: bool) -> Ruling | Proof | None
     return None
 
 
-def _floors(case: Case, round_: int, policy: ReviewPolicy, tally: Tally) -> Ruling:
+def _floors(case: Case, round_: int, policy: ReviewPolicy, tally: Tally, means: Means) -> Ruling:
+    """What is real, and not worth an edit. Where nobody edits, there is nothing to weigh."""
+    if not means.fixer:
+        return Ruling(status="open", reason="", admitted=True)
     if case.depth > policy.depth:
         return Ruling(status="recorded", reason="a by-product of a by-product", admitted=True)
     if case.weight < policy.floor_in(round_):

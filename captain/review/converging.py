@@ -51,6 +51,8 @@ async def nothing_wrong(_before: str, _after: str, /) -> Sequence[str]:
 class ReviewLoop:
     """Reviewers, a fixer, checks and a policy; everything else has a default.
 
+    Without a fixer it reviews, verifies what is found, and ends: nothing is written into the repository, no ref either.
+
     Without `verifiers`, the reviewers that can give second opinions do; with none of either, only what was seen to
     fail is mended. `scope_guard` and `shortcut_guard` say what is wrong with the change between two commits; the
     default is the scope of the task, where there is a task, and no rule about shortcuts. `tell` hears of every
@@ -58,7 +60,7 @@ class ReviewLoop:
     """
 
     reviewers: Sequence[Reviewer]
-    fixer: Fixer
+    fixer: Fixer | None = None
     checks: Sequence[Check] = ()
     policy: ReviewPolicy = BALANCED
     verifiers: Sequence[Verifier] = ()
@@ -112,6 +114,8 @@ class ReviewLoop:
                 await site.tell(await self._started(site, base, head))
             await self._carry(site)
         state = site.engine.state
+        if self.fixer is None:
+            return report_of(state, (*log, *site.log), "")
         ref = ids.review_ref(name, site.task.id)
         now = (await repository.refs(ref)).get(ref)
         await repository.set_ref(ref, state.handed_back or head, now)
@@ -131,7 +135,7 @@ class ReviewLoop:
         self, repository: Repository, places: Workspaces, run: str, *, base: str, task: Task, offset: int
     ) -> Site:
         verifiers = self.verifiers or [each for each in self.reviewers if isinstance(each, Verifier)]
-        means = Means(voters=bool(verifiers), reproducer=self.reproducer is not None)
+        means = Means(voters=bool(verifiers), reproducer=self.reproducer is not None, fixer=self.fixer is not None)
         events: list[LoopEvent] = []
         label = Labels(prefix=task.id, offset=offset)
 

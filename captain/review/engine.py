@@ -14,7 +14,7 @@ that is under way and no longer due can be called off.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from captain.core.cases import Case, Rung, best, known_weight
@@ -256,7 +256,8 @@ class Engine:
         state = self.state
         if after == "fixes" and state.round == 0 and state.spent is None:
             return None
-        conclusion = conclude(facts_of(state, after), self.current)
+        facts = replace(facts_of(state, after), mends=self.means.fixer)
+        conclusion = conclude(facts, self.current)
         if conclusion is None:
             return None
         known = tuple(state.cases.values())

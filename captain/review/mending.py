@@ -90,9 +90,11 @@ class Mender:
 
     async def _fix(self, job: FixJob, workspace: Workspace) -> str:
         """The fixer's own words. An error of its model, or its time limit, is told in place of them."""
+        fixer = self.site.fixer
+        assert fixer is not None  # without one, no fix is planned
         with anyio.move_on_after(self.site.fix_timeout_s):
             try:
-                return str(await self.site.fixer.fix(job, workspace))
+                return str(await fixer.fix(job, workspace))
             except BudgetExceededError:
                 raise
             except CaptainError as error:

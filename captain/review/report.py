@@ -15,8 +15,8 @@ from captain.review.state import LoopState
 class LoopReport:
     """`commit` is what is handed back: of all commits the loop could hand back, the one of least known weight.
 
-    It is kept under `ref`; no branch of the user's was moved. `candidates` are in the order they were made,
-    the tree the loop was handed first. `log` is all that happened.
+    It is kept under `ref`, which is empty after a review without a fixer; no branch of the user's was moved.
+    `candidates` are in the order they were made, the tree the loop was handed first. `log` is all that happened.
     """
 
     conclusion: Conclusion

@@ -50,7 +50,7 @@ class Site:
     base: str
     reviewers: Sequence[Reviewer]
     verifiers: Sequence[Verifier]
-    fixer: Fixer
+    fixer: Fixer | None
     checks: Mapping[str, Check]
     in_scope: Callable[[str], bool]
     scope_guard: Guard

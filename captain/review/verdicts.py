@@ -22,6 +22,7 @@ class LoopFacts:
     Weights are known weights: of the tree the loop was handed (`start_weight`) and of the one it stands at.
     `waiting`, `recorded`, `deferred` and `deferred_critical` count cases; `unmet` are criteria whose check fails or
     whose evidence nobody named; `oscillation` says in words what came back; `spent` which limit was reached.
+    `mends` is False where nobody is there to mend what is found.
     """
 
     after: Literal["review", "fixes"]
@@ -43,11 +44,14 @@ class LoopFacts:
     unmet: tuple[str, ...] = ()
     oscillation: str | None = None
     spent: str | None = None
+    mends: bool = True
 
 
 def conclude(facts: LoopFacts, policy: ReviewPolicy) -> Conclusion | None:
     """The verdict, or None if the loop goes on: to the fixes after a review, to the next review after the fixes."""
-    rules = (_harmful, _exhausted, _at_peace) if facts.after == "review" else (_harmful, _stuck, _exhausted)
+    rules = (
+        (_harmful, _exhausted, _unattended, _at_peace) if facts.after == "review" else (_harmful, _stuck, _exhausted)
+    )
     for rule in rules:
         if (ended := rule(facts, policy)) is not None:
             return ended
@@ -88,6 +92,15 @@ def _exhausted(facts: LoopFacts, policy: ReviewPolicy) -> Conclusion | None:
         last = "its last fixes were not reviewed again" if facts.after == "fixes" else "one more clean round was due"
         return _ended("budget", f"{_count(policy.max_rounds, 'review')} used up; {last}", facts)
     return None
+
+
+def _unattended(facts: LoopFacts, _policy: ReviewPolicy) -> Conclusion | None:
+    """A review by itself ends with the first that leaves something to mend."""
+    if facts.mends or not facts.waiting:
+        return None
+    return _ended(
+        "needs_human", f"{_count(facts.waiting, 'verified finding')} to mend, and nobody here to do it", facts
+    )
 
 
 def _at_peace(facts: LoopFacts, policy: ReviewPolicy) -> Conclusion | None:

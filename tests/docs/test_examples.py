@@ -17,6 +17,13 @@ SAYS = {
     "custom_tool.py": ["succeeded", "house_rule"],
     "first_run.py": ["succeeded: All 3 tasks are accepted", "T2 accepted, converged, rounds: 2", "put back"],
     "own_script.py": ["succeeded", "-    return departure - arrival + 1", "+    return departure - arrival"],
+    "review_a_branch.py": [
+        "only a review: needs_human, error in line 2: share() drops what does not divide evenly.",
+        "round 1: 1 found, 1 verified, 1 fixed, 0 introduced, 0 reopened, 1 attempt undone; 1 check passed; weight 9",
+        "converged: the cold review of round 2 admitted nothing",
+        "the second attempt was told: gone did not hold",
+        "+    return total / people",
+    ],
     "watching_events.py": ["D1: the reproduction does not fail", "triage refused", "quaybook/report.py put back"],
 }
 
