@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Crewmate as Crewmate,
     )
     from captain.agent import (
-        Feedback as Feedback,
+        FixBrief as FixBrief,
     )
     from captain.agent import (
         Limits as Limits,
@@ -192,7 +192,19 @@ if TYPE_CHECKING:
         to_markdown as to_markdown,
     )
     from captain.review import (
-        ConvergingLoop as ConvergingLoop,
+        BALANCED as BALANCED,
+    )
+    from captain.review import (
+        ECONOMY as ECONOMY,
+    )
+    from captain.review import (
+        THOROUGH as THOROUGH,
+    )
+    from captain.review import (
+        BuildFixer as BuildFixer,
+    )
+    from captain.review import (
+        CommandFixer as CommandFixer,
     )
     from captain.review import (
         LoopReport as LoopReport,
@@ -238,7 +250,7 @@ _HOME = {
         "BuildReport",
         "Builder",
         "Crewmate",
-        "Feedback",
+        "FixBrief",
         "Limits",
         "Transcript",
     ),
@@ -314,7 +326,11 @@ _HOME = {
         "to_markdown",
     ),
     "captain.review": (
-        "ConvergingLoop",
+        "BALANCED",
+        "ECONOMY",
+        "THOROUGH",
+        "BuildFixer",
+        "CommandFixer",
         "LoopReport",
         "ModelReviewer",
         "ReviewLoop",

@@ -1,6 +1,7 @@
 """A reviewer of your own: any object with a `name` and an async `review()`.
 
-This one is a rule rather than a model. Its finding sends the Build back for a second round.
+This one is a rule rather than a model. Nobody is there to give a second opinion, so it names a check: the library
+runs that, sees it fail, has the finding mended, and sees the check pass.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class NoDebugOutput:
                     anchor=line,
                     claim="A library function prints.",
                     evidence=f"The change adds the line {line!r}.",
+                    suggested_check="! grep -n 'print(' mean.py",
                 )
                 for line in added
                 if line.startswith("print(")
@@ -88,7 +90,7 @@ def main() -> None:
         )
         print(f"{outcome.status}: {outcome.summary}")
         for number, shown in sorted(outcome.view.tasks["T1"].rounds.items()):
-            claims = [finding.claim for finding in shown.findings]
+            claims = sorted({finding.claim for finding in shown.findings})
             print(f"round {number}: {claims or 'no finding'}")
 
 

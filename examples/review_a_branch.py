@@ -18,7 +18,7 @@ from captain import Check, Proposal, Review
 from captain.core.findings import Finding
 from captain.core.loop_events import LoopEvent
 from captain.reports import RoundReader, review_to_sarif
-from captain.review import ConvergingLoop, FixJob, summary
+from captain.review import FixJob, ReviewLoop, summary
 from captain.testing import git, make_repository
 from captain.workspace import Workspace
 
@@ -77,7 +77,7 @@ async def main() -> None:
                 print(figures.told())
 
         fast = Check(name="compiles", command=f"{PYTHON} -c 'import share'")
-        looking = ConvergingLoop(reviewers=(NoLostCents(),), checks=(fast,))
+        looking = ReviewLoop(reviewers=(NoLostCents(),), checks=(fast,))
         report = await looking.run(repo, base="main", head="work")
         results = review_to_sarif(report, version="1.0")["runs"][0]["results"]
         print(f"only a review: {report.verdict}, {results[0]['level']} in line 2: {results[0]['message']['text']}")

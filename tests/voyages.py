@@ -21,6 +21,9 @@ E = TypeVar("E", bound=ev.Event)
 UNCONFINED = Sandbox.none()
 """Of rules, not of walls, are these scenes; the walls have tests of their own, and one of whole voyages."""
 
+ONE_LOOK = captain.ReviewPolicy(reviewers=(1,))
+"""One review a round, so that a script need not say the same three times."""
+
 PYTHON = shlex.quote(sys.executable)
 
 CALC = '''"""Arithmetic, of a kind."""
@@ -106,6 +109,19 @@ def finding(severity: str = "major", claim: str = "it is wrong") -> dict[str, st
     }
 
 
+def opinion(holds: bool = True) -> ToolCall:
+    return call("submit_opinion", holds=holds, reason="I looked.")
+
+
+def critic(*reviews: ToolCall, real: bool = True, gone: bool = True) -> dict[str, list[Any]]:
+    """The script of a reviewer that gives these reviews in turn, and the same second opinion whenever it is asked."""
+    return {
+        "Something was wrong in a git repository": [opinion(gone)] * 9,
+        "You give a second opinion on one claim": [opinion(real)] * 9,
+        "# Task": list(reviews),
+    }
+
+
 def write(path: str, content: str) -> ToolCall:
     return call("write", path=path, content=content)
 
@@ -147,7 +163,7 @@ async def sail(
     repo: Path, state: Path, team: captain.Crew, **options: object
 ) -> tuple[captain.Outcome, list[ev.Event]]:
     """The outcome with every event, in order."""
-    settings = captain.Options(**options)  # type: ignore[arg-type]
+    settings = captain.Options(**{"review": ONE_LOOK, **options})  # type: ignore[arg-type]
     async with captain.start(
         "Mend it", repo=repo, crew=team, state_dir=state, options=settings, sandbox=UNCONFINED
     ) as run:

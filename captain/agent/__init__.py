@@ -1,6 +1,6 @@
 """Agents: the turn loop, who carries out tasks, and what keeps both within bounds."""
 
-from captain.agent.builder import AgentBuilder, Builder, BuildReport, Feedback
+from captain.agent.builder import AgentBuilder, Builder, BuildReport, FixBrief
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
 from captain.agent.loop import Agent, AgentResult, Ending
@@ -14,7 +14,7 @@ __all__ = [
     "Builder",
     "Crewmate",
     "Ending",
-    "Feedback",
+    "FixBrief",
     "Limits",
     "Transcript",
 ]

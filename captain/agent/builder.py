@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
 from captain.agent.loop import Agent, Ending
 from captain.agent.prompts import prompt
-from captain.agent.window import Transcript
-from captain.core.findings import Finding
 from captain.core.tasks import ChangeKind, FollowUp, Scope, Task
 from captain.guards import KINDS, PROTECTED
 from captain.tools import WORKING, Tool
@@ -30,11 +28,11 @@ _REFUSED: Final[dict[ChangeKind, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feedback:
-    """Why a Build is asked again: open findings, and what was put back as outside the scope, path or sentence each."""
+class FixBrief:
+    """What is to be mended in a task's workspace, in words. `id` is unique in the task: each fix starts afresh."""
 
-    findings: tuple[Finding, ...]
-    put_back: tuple[str, ...] = ()
+    id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +45,14 @@ class BuildReport:
 
 
 class Builder(Protocol):
-    """Leaves its work in the workspace's files. Called again with feedback until the review loop ends."""
+    """Leaves its work in the workspace's files: the task's, or with `fix` what is to be mended in it."""
 
-    async def build(self, task: Task, workspace: Workspace, /, *, feedback: Feedback | None = None) -> BuildReport: ...
+    async def build(self, task: Task, workspace: Workspace, /, *, fix: FixBrief | None = None) -> BuildReport: ...
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentBuilder:
-    """Builds with the native agent loop; each task keeps one conversation over its rounds.
+    """Builds with the native agent loop, in a new conversation for the task and for each fix.
 
     `crewmate` makes the mate for a task, `notes` gives the project's own notes for it.
     """
@@ -64,23 +62,15 @@ class AgentBuilder:
     tools: tuple[Tool, ...] = WORKING
     limits: Limits = Limits()
     command_timeout_s: float = 600.0
-    _builds: dict[str, int] = field(default_factory=dict)
-    _history: dict[str, Transcript] = field(default_factory=dict)
 
-    async def build(self, task: Task, workspace: Workspace, /, *, feedback: Feedback | None = None) -> BuildReport:
-        number = self._builds[task.id] = self._builds.get(task.id, 0) + 1
-        mate = self.crewmate(task)
-        agent = Agent(
-            mate=replace(mate, task=task.id), instructions=prompt("build"), tools=self.tools, limits=self.limits
-        )
-        result = await agent.run(
-            brief(task, self.notes(task)) if feedback is None else describe(feedback),
-            box=workspace.box,
-            path=f"task/{task.id}/build/{number}",
-            history=self._history.get(task.id, Transcript()),
-            command_timeout_s=self.command_timeout_s,
-        )
-        self._history[task.id] = result.transcript
+    async def build(self, task: Task, workspace: Workspace, /, *, fix: FixBrief | None = None) -> BuildReport:
+        mate = replace(self.crewmate(task), task=task.id)
+        told, path = brief(task, self.notes(task)), f"task/{task.id}/build"
+        if fix is not None:
+            mate = replace(mate, name=f"{mate.name}-{fix.id}")
+            told, path = f"{told}\n\n{fix.text}", f"task/{task.id}/fix/{fix.id}"
+        agent = Agent(mate=mate, instructions=prompt("build"), tools=self.tools, limits=self.limits)
+        result = await agent.run(told, box=workspace.box, path=path, command_timeout_s=self.command_timeout_s)
         return BuildReport(ending=result.ending, summary=result.text.strip(), follow_ups=result.follow_ups)
 
 
@@ -120,23 +110,3 @@ def _limits(scope: Scope) -> str:
     if refused:
         lines.append(f"Put back as well: {', '.join(_REFUSED[kind] for kind in refused)}")
     return "\n".join(lines)
-
-
-def describe(feedback: Feedback) -> str:
-    """Feedback as a Build is told it."""
-    findings = "\n".join(
-        f"- {finding.id} [{finding.severity}, {finding.category}] {finding.path}: {finding.claim}\n"
-        + (f"  at: {finding.anchor}\n" if finding.anchor else "")
-        + f"  evidence: {finding.evidence}"
-        for finding in feedback.findings
-    )
-    parts = [f"The work was checked and reviewed. These findings are open:\n\n{findings}"]
-    if feedback.put_back:
-        parts.append(
-            "These changes were outside the scope and have been put back:\n"
-            + "\n".join(f"- {change}" for change in feedback.put_back)
-        )
-    parts.append(
-        "Mend what is wrong, within the same scope. If a finding does not hold, leave the code as it is and say why."
-    )
-    return "\n\n".join(parts)

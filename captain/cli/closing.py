@@ -35,7 +35,7 @@ def look_at(view: RunView, branch: str) -> str:
 
 
 def _left(view: RunView) -> str:
-    findings = [finding for task in view.tasks.values() for finding in task.open_findings]
+    findings = [case for task in view.tasks.values() for case in task.open_cases]
     parts = [f"{words.count(len(findings), 'finding')} ({words.severities(findings)})"] if findings else []
     if view.follow_ups:
         parts.append(words.count(len(view.follow_ups), "follow-up"))

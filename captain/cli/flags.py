@@ -47,8 +47,11 @@ BudgetCalls: TypeAlias = Annotated[int | None, typer.Option("--budget-calls", me
 MaxParallel: TypeAlias = Annotated[
     int, typer.Option("--max-parallel", metavar="N", help="Most tasks at work at the same time.")
 ]
+ReviewPolicyName: TypeAlias = Annotated[
+    str, typer.Option("--review-policy", metavar="NAME", help="How work is reviewed: economy, balanced or thorough.")
+]
 MaxRounds: TypeAlias = Annotated[
-    int, typer.Option("--max-rounds", metavar="N", help="Most rounds of review and fixing per task.")
+    int | None, typer.Option("--max-rounds", metavar="N", help="Most rounds of review and fixing per task.")
 ]
 CommandTimeout: TypeAlias = Annotated[
     str, typer.Option("--command-timeout", metavar="TIME", help="Longest time for one command: 90 (seconds), 5m.")

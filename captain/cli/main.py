@@ -78,7 +78,8 @@ def run(
     budget_time: flags.BudgetTime = None,
     budget_calls: flags.BudgetCalls = None,
     max_parallel: flags.MaxParallel = 4,
-    max_rounds: flags.MaxRounds = 3,
+    review_policy: flags.ReviewPolicyName = "balanced",
+    max_rounds: flags.MaxRounds = None,
     command_timeout: flags.CommandTimeout = "10m",
     include_dirty: flags.IncludeDirty = False,
     allow_root: flags.AllowRoot = False,
@@ -96,7 +97,8 @@ def run(
 
     limits = setup.limits_of(usd=budget_usd, tokens=budget_tokens, time=budget_time, calls=budget_calls)
     flagged = replace(limits, captain=captain, build=build, review=tuple(review or ()), advisor=advisor)
-    parallel, rounds = parse_count(max_parallel, "--max-parallel"), parse_count(max_rounds, "--max-rounds")
+    parallel = parse_count(max_parallel, "--max-parallel")
+    rounds = parse_count(max_rounds, "--max-rounds") if max_rounds is not None else None
     timeout_s = parse_duration(command_timeout, "--command-timeout")
     wanted = setup.read_request(request)
     chosen = setup.combine(crew, flagged)
@@ -111,7 +113,7 @@ def run(
 
     options = Options(
         max_parallel=parallel,
-        max_rounds=rounds,
+        review=setup.review_policy_of(review_policy, rounds),
         command_timeout_s=timeout_s,
         include_dirty=include_dirty,
         allow_root=allow_root,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from captain.cli.screens import whisper
-from captain.core.cases import Case
-from captain.core.loop_events import FixAttempted, FixStarted, GateDecided, LoopEvent, LoopStarted, ReviewEnded, Ruled
+from captain.cli.step_lines import step_lines
+from captain.core.loop_events import LoopEvent, LoopStarted
 from captain.reports import words
 from captain.reports.escape import one_line
 from captain.reports.files import MARKDOWN
@@ -18,8 +17,6 @@ from captain.reports.rounds import RoundReader
 
 if TYPE_CHECKING:
     from captain.cli.review_work import Reviewed
-
-_TEXT_CHARS: Final = 100
 
 
 @dataclass(slots=True)
@@ -33,7 +30,9 @@ class Progress:
         figures = self.reader.hear(event)
         if self.silent:
             return
-        for line in self._lines(event):
+        if isinstance(event, LoopStarted):
+            print(f"reviewing {words.commit(event.start)}, compared with {words.commit(event.base)}", flush=True)
+        for line in step_lines(event, self.reader.state):
             print(line, flush=True)
         if figures is not None:
             print(one_line(figures.told()), flush=True)
@@ -41,33 +40,6 @@ class Progress:
     def note(self, sentence: str) -> None:
         if not self.silent:
             print(f"notice: {one_line(sentence)}", flush=True)
-
-    def _lines(self, event: LoopEvent) -> Iterator[str]:
-        cases = self.reader.state.cases
-        match event:
-            case LoopStarted():
-                yield f"reviewing {words.commit(event.start)}, compared with {words.commit(event.base)}"
-            case ReviewEnded(problem=problem) if problem:
-                yield f"no review of {one_line(event.reviewer)}: {one_line(problem, _TEXT_CHARS)}"
-            case Ruled():
-                case = cases[event.case]
-                because = f" ({one_line(event.reason, _TEXT_CHARS)})" if event.reason else ""
-                yield f"{_named(case)}: {event.status.replace('_', ' ')}{because}"
-            case FixStarted():
-                yield f"mending {', '.join(event.cases)}, round {event.round}"
-            case FixAttempted(commit=None):
-                yield f"left as it was, for {', '.join(event.cases)}: {one_line(event.said, _TEXT_CHARS)}"
-            case GateDecided(accepted=True):
-                yield f"fixed {', '.join(event.cases)} by {words.commit(event.commit)}"
-            case GateDecided():
-                yield f"undone, for {', '.join(event.cases)}: {event.clause}: {one_line(event.reason, _TEXT_CHARS)}"
-            case _:
-                yield from ()
-
-
-def _named(case: Case) -> str:
-    where = f" {one_line(case.finding.path)}" if case.finding.path else ""
-    return f"{case.id} [{case.severity}]{where}: {one_line(case.finding.claim, _TEXT_CHARS)}"
 
 
 def closing_lines(done: Reviewed, repository: str, branch: str | None) -> list[str]:

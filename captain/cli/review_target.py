@@ -98,7 +98,7 @@ def parse_checks(given: Sequence[str]) -> tuple[Check, ...]:
 async def task_of(target: Target, ask: str, scope: Scope | None, checks: Sequence[Check]) -> Task:
     """What reviewers are told the change is for: what the person says, or else what its commits say."""
     from captain.core.tasks import Task
-    from captain.review.converging import ANYWHERE
+    from captain.review.rules import ANYWHERE
 
     return Task(
         id="review",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +194,7 @@ class _Work:
         return meter
 
     async def loop(self, hear: Callable[[LoopEvent], Awaitable[None]]) -> LoopReport:
-        from captain.review import ConvergingLoop, ModelJudge, ModelReproducer, ModelReviewer
+        from captain.review import ModelJudge, ModelReproducer, ModelReviewer, ReviewLoop
         from captain.review.bench import Labels
 
         order, label = self.order, Labels(prefix="look")
@@ -207,7 +207,7 @@ class _Work:
 
         first = self.reviewing[0] if self.reviewing else None
         names = ["review"] if len(self.reviewing) == 1 else [f"review-{n}" for n in range(1, len(self.reviewing) + 1)]
-        loop = ConvergingLoop(
+        loop = ReviewLoop(
             reviewers=[
                 ModelReviewer(mate=self._mate(model, "review", name), inspect=inspect)
                 for name, model in zip(names, self.reviewing, strict=True)
@@ -219,7 +219,6 @@ class _Work:
             reproducer=ModelReproducer(mate=self._mate(first, "review", "reproducer"), inspect=inspect)
             if first and self.build is not None
             else None,  # it works with a shell, which a review alone gives to nobody
-            shortcut_guard=self._shortcuts,
             sandbox=self.sandbox,
             tell=hear,
             command_timeout_s=order.command_timeout_s,
@@ -253,15 +252,6 @@ class _Work:
             tools=working(model.profile.edit_dialect),
             command_timeout_s=self.order.command_timeout_s,
         )
-
-    async def _shortcuts(self, before: str, after: str, /) -> Sequence[str]:
-        """What blocks in the change between two commits."""
-        from captain.guards import ShortcutGuard
-        from captain.workspace import read_contents
-
-        contents = await read_contents(self.order.target.repository, before, after)
-        found = ShortcutGuard().shortcuts(contents.files)
-        return [f"{one.rule} in {one.path}: {one.why}" for one in found if one.blocks]
 
 
 async def _places(report: LoopReport, order: Order) -> dict[str, Anchor | None]:

@@ -20,6 +20,7 @@ from captain.core.usage import Budget
 if TYPE_CHECKING:
     from captain.api import Crew
     from captain.models import Model
+    from captain.review import ReviewPolicy
 
 T = TypeVar("T")
 
@@ -142,3 +143,11 @@ def choose_screen(*, as_json: bool, live: bool | None, quiet: bool) -> Screen:
     from captain.cli.plain import PlainScreen
 
     return PlainScreen(quiet=quiet)
+
+
+def review_policy_of(name: str, max_rounds: int | None) -> ReviewPolicy:
+    """Raises `UsageError` if there is no such policy."""
+    from captain.review import policy_named
+
+    policy = policy_named(name)
+    return policy if max_rounds is None else replace(policy, max_rounds=max_rounds)

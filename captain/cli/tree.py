@@ -136,10 +136,11 @@ def _task(view: RunView, task: TaskView, now: datetime) -> Row:
         facts.append(f"round {task.round}")
     if task.verdict is not None:
         facts.append(words.verdict(task.verdict))
-    if (kept := task.kept_round) is not None and kept.failed_checks and task.loop is None:
-        facts.append(f"{words.count(len(kept.failed_checks), 'check')} failed")
-    if task.open_findings:
-        facts.append(f"{words.severities(task.open_findings)} open")
+    failed = [result for result in task.checks if not result.passed]
+    if failed and task.loop is None:
+        facts.append(f"{words.count(len(failed), 'check')} failed")
+    if task.open_cases:
+        facts.append(f"{words.severities(task.open_cases)} open")
     if task.started_at is not None:
         facts.append(words.duration(task.elapsed_s(now)))
     below = "" if task.state == "accepted" else task.reason if task.settled else view.activity(task)

@@ -105,7 +105,7 @@ class Spell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One thing that is said to be wrong. `finding` is its latest wording.
+    """One thing that is said to be wrong. `finding` is its latest wording, `also_said` are those of others.
 
     `anchors` maps trees to places, latest last. `admitted` says that its evidence once sufficed: only then does
     the case weigh anything. `trusted` cases rest on a check the library ran itself. `seen_since` is the fix that wrote
@@ -128,6 +128,7 @@ class Case:
     votes: tuple[Vote, ...] = ()
     trial: Trial | None = None
     attempts: tuple[Attempt, ...] = ()
+    also_said: tuple[str, ...] = ()
     raised_in: tuple[int, ...] = ()
     raised_by: tuple[str, ...] = ()
     spells: tuple[Spell, ...] = (Spell(),)

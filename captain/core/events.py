@@ -11,7 +11,9 @@ from decimal import Decimal
 from typing import Literal, TypeAlias, get_args
 
 from captain.core.actions import Action, Decision, PermissionRequest
-from captain.core.findings import Finding, Verdict
+from captain.core.cases import Case
+from captain.core.findings import Verdict
+from captain.core.loop_events import LoopEvent
 from captain.core.tasks import CheckResult, FollowUp, Plan, TaskState, Triage
 from captain.core.usage import Usage
 
@@ -144,7 +146,6 @@ class SnapshotTaken:
     """A workspace's state was imported and is kept under `ref`. `files` counts paths changed since `base`."""
 
     task: str
-    round: int
     base: str
     commit: str
     ref: str
@@ -157,25 +158,9 @@ class DriftPutBack:
     """Changes outside the scope were undone; `ref` still has them."""
 
     task: str
-    round: int
     paths: tuple[str, ...]
     ref: str
     kind: Literal["drift_put_back"] = "drift_put_back"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortcutsFound:
-    """What the shortcut guard found in a round: `findings` block it, `questions` were put to the reviewers.
-
-    `unread` are changed files it did not look at, as they are too large or no text.
-    """
-
-    task: str
-    round: int
-    findings: tuple[Finding, ...]
-    questions: tuple[Finding, ...] = ()
-    unread: tuple[str, ...] = ()
-    kind: Literal["shortcuts_found"] = "shortcuts_found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,38 +171,39 @@ class FollowUpNoted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChecksRan:
-    """Exit codes the library recorded itself. `task` is None for checks on the integrated result."""
+    """Exit codes the library recorded itself, of the checks on the integrated result."""
 
-    task: str | None
-    round: int
     commit: str
     results: tuple[CheckResult, ...]
     kind: Literal["checks_ran"] = "checks_ran"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewed:
-    """`evidence` maps criterion ids to what the reviewer cites for them."""
+class ReviewStep:
+    """Something happened in a task's review loop. The steps of a task, in order, are the log of its loop."""
 
     task: str
-    round: int
-    reviewer: str
-    findings: tuple[Finding, ...]
-    evidence: tuple[tuple[str, str], ...] = ()
-    kind: Literal["reviewed"] = "reviewed"
+    step: LoopEvent
+    kind: Literal["review_step"] = "review_step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopEnded:
-    """A task's review loop is over; `kept_round` is the round with the least known weight."""
+    """A task's review loop is over; `commit` is handed back, of the least known weight, `start` is where it began.
+
+    `residuals` are known to be wrong with that commit; `unproved` was said and could not be confirmed.
+    """
 
     task: str
     verdict: Verdict
     reason: str
     rounds: int
-    kept_round: int
+    start: str
     commit: str
-    residuals: tuple[Finding, ...]
+    start_weight: int
+    weight: int
+    residuals: tuple[Case, ...]
+    unproved: tuple[Case, ...] = ()
     kind: Literal["loop_ended"] = "loop_ended"
 
 
@@ -283,10 +269,9 @@ Event: TypeAlias = (
     | ToolCalled
     | SnapshotTaken
     | DriftPutBack
-    | ShortcutsFound
     | FollowUpNoted
     | ChecksRan
-    | Reviewed
+    | ReviewStep
     | LoopEnded
     | BranchSet
     | Kept

@@ -19,6 +19,7 @@ from captain.core.cases import (
     Vote,
 )
 from captain.core.findings import Finding
+from captain.core.tasks import CheckResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,31 @@ class ReviewStarted:
     commit: str
     reviewers: int
     kind: Literal["review_started"] = "review_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitChecked:
+    """How the checks of the loop stand on a commit that is reviewed or handed back."""
+
+    round: int
+    commit: str
+    results: tuple[CheckResult, ...]
+    kind: Literal["commit_checked"] = "commit_checked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesApplied:
+    """What rules found in the change: `findings` hold it up, `questions` are put to the reviewers.
+
+    `unread` are changed files that were not looked at, as they are too large or no text.
+    """
+
+    round: int
+    commit: str
+    findings: tuple[Finding, ...] = ()
+    questions: tuple[Finding, ...] = ()
+    unread: tuple[str, ...] = ()
+    kind: Literal["rules_applied"] = "rules_applied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +102,17 @@ class FindingProposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewEnded:
-    """`problem` says why a reviewer gave no usable review; `left_out` counts findings beyond the limit."""
+    """`problem` says why a reviewer gave no usable review; `left_out` counts findings beyond the limit.
+
+    `cited` maps criterion ids to what the reviewer cites for them.
+    """
 
     round: int
     reviewer: str
     findings: int = 0
     left_out: int = 0
     problem: str = ""
-    cited: tuple[str, ...] = ()
+    cited: tuple[tuple[str, str], ...] = ()
     kind: Literal["review_ended"] = "review_ended"
 
 
@@ -139,6 +168,16 @@ class FixStarted:
     round: int
     lane: int
     kind: Literal["fix_started"] = "fix_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundGone:
+    """A case that was to be mended is gone already: the fix `by` of another one removed it too."""
+
+    case: str
+    by: str
+    reason: str
+    kind: Literal["found_gone"] = "found_gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +263,8 @@ class LoopConcluded:
 LoopEvent: TypeAlias = (
     LoopStarted
     | ReviewStarted
+    | CommitChecked
+    | RulesApplied
     | FindingProposed
     | ReviewEnded
     | ReviewsEnded
@@ -232,6 +273,7 @@ LoopEvent: TypeAlias = (
     | Ruled
     | FixesPlanned
     | FixStarted
+    | FoundGone
     | FixAttempted
     | GateDecided
     | LanesJoined

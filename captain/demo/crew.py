@@ -25,7 +25,12 @@ def demo_crew() -> Crew:
     return Crew(
         captain=ScriptedModel(_captain(), id="scripted-captain"),
         build=ScriptedModel(
-            {"# Task T1:": _build_bookings(), "# Task T2:": _build_money(), "# Task T3:": _build_importer()},
+            {
+                "## What is to be mended": _mend_money(),
+                "# Task T1:": _build_bookings(),
+                "# Task T2:": _build_money(),
+                "# Task T3:": _build_importer(),
+            },
             id="scripted-build",
         ),
         review=[ScriptedModel(_reviews(), id="scripted-reviewer")],
@@ -152,6 +157,11 @@ def _build_money() -> list[ScriptedReply]:
             )
         ),
         ScriptedReply(text="The last share now takes what is left over, so the shares add up.", expects="OK"),
+    ]
+
+
+def _mend_money() -> list[ScriptedReply]:
+    return [
         ScriptedReply(
             text="Right: equal owners must pay the same, give or take a cent. I hand the cents out one by one instead.",
             calls=(
@@ -201,23 +211,18 @@ def _reviews() -> dict[str, list[ScriptedReply]]:
         "anchor": "shares[-1] += self - Money.total(shares)",
         "claim": "The last owner takes the whole difference, so equal owners can differ by more than a cent.",
         "evidence": "The suite fails: 4 owners pay [2501, 2501, 2501, 2499]; owner_shares promises a cent at most.",
+        "suggested_check": _SUITE["command"],
     }
-    return {
-        "# Task T1:": [
-            _review("The comparison is the shared one now.", "T1.2", shown.format("test_moves_next_to_another_booking"))
-        ],
-        "# Task T2:": [
-            _review(
-                "The shares add up, at the cost of the last owner.",
-                "T2.2",
-                shown.format("test_the_parts_make_up_the_whole"),
-                wrong,
-            ),
-            _review(
-                "Largest remainder, and symmetric in sign.", "T2.2", shown.format("test_the_parts_make_up_the_whole")
-            ),
-        ],
-        "# Task T3:": [_review("Both notations are read.", "T3.2", shown.format("test_takes_grouped_thousands"))],
+    first, second, third = "T1.2", "T2.2", "T3.2"
+    adds_up = shown.format("test_the_parts_make_up_the_whole")
+    tempting = _review("The shares add up, at the cost of the last owner.", second, adds_up, wrong)
+    fixed = _review("Largest remainder, and symmetric in sign.", second, adds_up)
+    moves = _review("It compares as `add` does now.", first, shown.format("test_moves_next_to_another_booking"))
+    reads = _review("Both notations are read.", third, shown.format("test_takes_grouped_thousands"))
+    return {  # three look at each change at first; then one at the fix alone, and one at the whole again
+        "# Task T1:": [moves] * 3,
+        "# Task T2:": [tempting] * 3 + [fixed] * 2,
+        "# Task T3:": [reads] * 3,
     }
 
 

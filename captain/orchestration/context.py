@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from types import NoneType
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from captain.core.usage import Usage
 from captain.guards import Approver, Hook, PermissionDesk, Rule
 from captain.models import Model, cost_usd, secrets_of
 from captain.orchestration.memory import ProjectMemory
-from captain.review import Reviewer
+from captain.review import BALANCED, Reviewer, ReviewPolicy
 from captain.runs import Journal, Ledger
 from captain.sandbox import Box, ExecResult
 from captain.tools import Tool, clip
@@ -35,6 +36,8 @@ _OUTPUT_LIMIT_CHARS = 6_000
 class Options:
     """How a run goes about its work. Times are seconds; `extra_tools` are given to every Build agent.
 
+    `review` are the numbers of every task's review loop.
+
     `allow_root`: a host that is root may work too; its commands run as another user, or without root's rights.
 
     `policy` is what boxes and tools are granted, `rules` and `hooks` decide about what crosses that, and the
@@ -43,7 +46,7 @@ class Options:
     """
 
     max_parallel: int = 4
-    max_rounds: int = 3
+    review: ReviewPolicy = BALANCED
     max_turns: int = 200
     command_timeout_s: float = 600.0
     include_dirty: bool = False
@@ -56,7 +59,7 @@ class Options:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("max_parallel", "max_rounds", "max_turns", "command_timeout_s"):
+        for name in ("max_parallel", "max_turns", "command_timeout_s"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"Options({name}={getattr(self, name)}) is not positive.", hint="Use 1 or more.")
 
@@ -118,6 +121,7 @@ class Voyage:
     options: Options
     files: tuple[str, ...]
     desk: PermissionDesk
+    _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
     async def tell(self, event: Event) -> None:
         await self.journal.record(event)
@@ -159,6 +163,12 @@ class Voyage:
         """A box on a copy nobody has worked in: the only place where something can be proved."""
         async with self.workspaces.open(name, commit, scratch=True) as workspace:
             yield workspace.box
+
+    @asynccontextmanager
+    async def reading_box(self, name: str, commit: str) -> AsyncIterator[Box]:
+        """A fresh box for one who only looks; several of the same name may be open at once."""
+        async with self.fresh_box(f"{name}-{next(self._numbers)}", commit) as box:
+            yield box
 
     async def run_checks(self, checks: tuple[Check, ...], commit: str, *, path: str) -> tuple[CheckResult, ...]:
         """Runs checks on a fresh copy of `commit`, one after another; what they print is data."""

@@ -10,24 +10,24 @@ import anyio
 
 from captain.agent import AgentBuilder, Builder, Limits
 from captain.core.errors import CaptainError
-from captain.core.events import TaskChanged
+from captain.core.events import Role, TaskChanged
 from captain.core.tasks import Plan, Task
 from captain.core.together import together
 from captain.models import Model
 from captain.orchestration.context import Voyage
-from captain.orchestration.task import TaskResult, TaskWork
+from captain.orchestration.task import Crew, TaskResult, TaskWork
 from captain.tools import web_tools, working
 
 
 async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
     """Carries out all tasks, those at once whose dependencies allow it; results stand in plan order."""
-    builder = _builder(voyage)
+    crew = _crew(voyage)
     slots = anyio.CapacityLimiter(voyage.options.max_parallel)
     done = {task.id: anyio.Event() for task in plan.tasks}
     results: dict[str, TaskResult] = {}
 
     async def run(task: Task) -> TaskResult:
-        work = TaskWork(voyage, task, builder)
+        work = TaskWork(voyage, task, crew)
         try:
             for parent in task.depends_on:
                 await done[parent].wait()
@@ -71,13 +71,18 @@ async def _start(voyage: Voyage, task: Task, results: Mapping[str, TaskResult]) 
     return head
 
 
-def _builder(voyage: Voyage) -> Builder:
-    """The crew's own builder, or the native agent loop around its model."""
-    player = voyage.team.build
-    if not isinstance(player, Model):
-        return player
+def _crew(voyage: Voyage) -> Crew:
+    """The crew's own builder, or the native agent loop around its model; the advisor builds like that."""
+    player, advisor = voyage.team.build, voyage.team.advisor
+    return Crew(
+        builder=_builder(voyage, player, "build") if isinstance(player, Model) else player,
+        advisor=_builder(voyage, advisor, "advisor") if advisor is not None else None,
+    )
+
+
+def _builder(voyage: Voyage, player: Model, role: Role) -> Builder:
     return AgentBuilder(
-        crewmate=lambda task: voyage.mate(player, "build", f"build-{task.id}"),
+        crewmate=lambda task: voyage.mate(player, role, f"{role}-{task.id}"),
         notes=lambda task: voyage.memory.nearest(task.scope.paths),
         tools=(*working(player.profile.edit_dialect), *web_tools(voyage.desk), *voyage.options.extra_tools),
         limits=Limits(turns=voyage.options.max_turns),

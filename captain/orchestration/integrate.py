@@ -46,7 +46,7 @@ async def integrate(voyage: Voyage, plan: Plan, results: tuple[TaskResult, ...])
         return Integration(branch=None, integrated=done, left_out=tuple(left_out))
     checks = {check.command: check for task in integrated for check in task.checks}
     ran = await voyage.run_checks(tuple(checks.values()), head, path="integrate/checks")
-    await voyage.tell(ChecksRan(task=None, round=0, commit=head, results=ran))
+    await voyage.tell(ChecksRan(commit=head, results=ran))
     failed = tuple(result for result in ran if not result.passed)
     if failed:
         ref = ids.rejected_ref(voyage.run, "result")

@@ -1,4 +1,4 @@
-"""One task, from its start to accepted, parked or failed: build, snapshot, scope, checks, review, branch."""
+"""One task, from its start to accepted, parked or failed: build, snapshot, scope, the review loop, branch."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from typing import Final
 
 import anyio
 
-from captain.agent import Builder, BuildReport, Feedback
+from captain.agent import Builder, BuildReport, FixBrief
 from captain.core import ids
 from captain.core.errors import BudgetExceededError, CaptainError
 from captain.core.events import (
     BranchSet,
-    ChecksRan,
     DriftPutBack,
     Kept,
     LoopEnded,
-    Reviewed,
+    ReviewStep,
     SnapshotTaken,
     TaskChanged,
 )
-from captain.core.findings import Finding, Proposal, Review
-from captain.core.hunks import parse_hunks
+from captain.core.loop_events import CommitChecked, FixesPlanned, LoopConcluded, LoopEvent, ReviewStarted
 from captain.core.tasks import FollowUp, Task, TaskState, next_state
-from captain.guards import Judgement, relevance, shown
 from captain.models import Model
 from captain.orchestration.context import Voyage
-from captain.orchestration.shortcuts import look_for_shortcuts
-from captain.review import LoopResult, ModelReviewer, Reviewer, ReviewLoop, Round
+from captain.review import BuildFixer, LoopReport, ModelReviewer, Reviewer, ReviewLoop
 from captain.workspace import ImportRefusedError, Workspace, judge
 
 _SAID: Final = 5  # sentences; more are counted
-_READ_CHARS: Final = 1_000_000  # a diff no reviewer can read is not looked at hunk by hunk
+_TRUSTWORTHY: Final = ("converged", "converged_with_residuals")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Who builds; `advisor` makes the third attempt at what two could not mend, where the run has one."""
+
+    builder: Builder
+    advisor: Builder | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +53,11 @@ class TaskResult:
 class TaskWork:
     """One task on its way. `state` changes only by the moves a task may make."""
 
-    def __init__(self, voyage: Voyage, task: Task, builder: Builder) -> None:
+    def __init__(self, voyage: Voyage, task: Task, crew: Crew) -> None:
         self.task = task
         self.state: TaskState = "planned"
         self._voyage = voyage
-        self._builder = builder
+        self._crew = crew
 
     async def go(self, state: TaskState, reason: str = "") -> None:
         self.state = next_state(self.state, state)
@@ -65,15 +69,30 @@ class TaskWork:
 
     async def carry_out(self, start: str) -> TaskResult:
         """From the commit `start` to the end. An error of a model, of git or of the budget ends this task only."""
-        workspace: Workspace | None = None
         try:
-            async with self._voyage.workspaces.open(f"task-{self.task.id}", start) as workspace:
-                result = await self._loop().run(_Author(self._voyage, self, self._builder, workspace, start))
-            return await self._conclude(result, start)
+            built = await self._build(start)
+            if not await self._voyage.repository.changes(start, built):
+                return await self.end("failed", "the Build changed nothing")
+            report = await self._loop().run(
+                self._voyage.repository,
+                start,
+                built,
+                task=self.task,
+                run=self._voyage.run,
+                workspaces=self._voyage.workspaces,
+            )
+            return await self._conclude(report, start)
         except BudgetExceededError as error:
             return await self.end("parked", f"budget: {error}")
         except CaptainError as error:
             return await self.end("failed", str(error))
+
+    async def _build(self, start: str) -> str:
+        """The commit that the review loop is handed. Work that could not be handed over is kept under a ref."""
+        workspace: Workspace | None = None
+        try:
+            async with self._voyage.workspaces.open(f"task-{self.task.id}", start) as workspace:
+                return await _Author(self._voyage, self, self._crew.builder, workspace, start).propose()
         finally:
             if workspace is not None and workspace.kept is not None:
                 commit, ref = workspace.kept
@@ -81,39 +100,66 @@ class TaskWork:
                     await self._voyage.tell(Kept(ref=ref, commit=commit, reason="unfinished work", task=self.task.id))
 
     def _loop(self) -> ReviewLoop:
-        voyage = self._voyage
+        voyage, options = self._voyage, self._voyage.options
         return ReviewLoop(
             reviewers=_reviewers(voyage, self.task),
-            max_rounds=voyage.options.max_rounds,
-            on_review=partial(_tell_review, voyage),
+            fixer=BuildFixer(builder=self._crew.builder, advisor=self._crew.advisor, heard=self.heard),
+            checks=self.task.checks,
+            policy=options.review,
+            clock=voyage.clock,
+            tell=self._happened,
+            command_timeout_s=options.command_timeout_s,
         )
 
-    async def _conclude(self, result: LoopResult, start: str) -> TaskResult:
-        voyage, task, kept = self._voyage, self.task, result.kept
+    async def heard(self, report: BuildReport) -> None:
+        await self._voyage.note(replace(note, task=self.task.id) for note in report.follow_ups)
+
+    async def _happened(self, event: LoopEvent) -> None:
+        """Puts a step of the loop on record, and says what the task is at."""
+        await self._voyage.tell(ReviewStep(task=self.task.id, step=event))
+        match event:
+            case FixesPlanned():
+                await self.go("building", f"round {event.round}")
+            case ReviewStarted() if self.state != "checking":
+                await self.go("checking", f"round {event.round}")
+            case CommitChecked() if self.state == "checking":
+                await self.go("reviewing", f"round {event.round}")
+            case LoopConcluded() if self.state == "building":
+                await self.go("checking", "what is handed back")
+
+    async def _conclude(self, report: LoopReport, start: str) -> TaskResult:
+        voyage, task = self._voyage, self.task
         await voyage.tell(
             LoopEnded(
                 task=task.id,
-                verdict=result.verdict,
-                reason=result.reason,
-                rounds=len(result.rounds),
-                kept_round=kept.number,
-                commit=kept.proposal.head,
-                residuals=kept.findings,
+                verdict=report.verdict,
+                reason=report.conclusion.reason,
+                rounds=report.rounds,
+                start=report.start,
+                commit=report.commit,
+                start_weight=report.weight(report.start),
+                weight=report.weight(report.commit),
+                residuals=report.residuals,
+                unproved=report.unproved,
             )
         )
-        if not await voyage.repository.changes(start, kept.proposal.head):
-            return await self.end("failed", "the Build changed nothing")
-        head = await self._branch(kept.proposal.head, start)
-        if any(not check.passed for check in kept.proposal.checks):
-            return await self.end("failed", f"checks fail in its best round ({result.verdict}: {result.reason})")
-        if not result.accepted:
-            return await self.end("parked", f"findings are open in its best round ({result.verdict}: {result.reason})")
-        if missing := _without_evidence(task, kept):
-            return await self.end("parked", f"nothing shows that {missing} is met")
-        return await self.end("accepted", result.reason, head)
+        await voyage.note(replace(note, task=task.id) for note in report.follow_ups)
+        if self.state == "checking":
+            await self.go("reviewing", "what is handed back")
+        head = await self._branch(report.commit, start)
+        why = f"{report.verdict}: {report.conclusion.reason}"
+        if report.broken:
+            return await self.end("failed", f"checks fail in its best state ({why})")
+        if not report.acceptable:
+            return await self.end("parked", f"findings are open in its best state ({why})")
+        if report.unmet:
+            return await self.end("parked", f"nothing shows that {', '.join(report.unmet)} is met ({why})")
+        if report.verdict == "needs_human":
+            return await self.end("parked", why)
+        return await self.end("accepted", report.conclusion.reason if report.verdict in _TRUSTWORTHY else why, head)
 
     async def _branch(self, kept: str, start: str) -> str:
-        """The task's branch: the kept round as one commit on top of `start`."""
+        """The task's branch: what the loop handed back as one commit on top of `start`."""
         voyage, task = self._voyage, self.task
         branch = ids.task_branch(voyage.run, task.id)
 
@@ -127,116 +173,77 @@ class TaskWork:
         return head
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Author:
-    """Makes and mends a task's proposal: build, snapshot, put back what is outside, run the checks."""
+    """Makes a task's proposal: build, snapshot, put back what is outside its scope."""
 
     voyage: Voyage
     work: TaskWork
     builder: Builder
     workspace: Workspace
     start: str
-    put_back: tuple[str, ...] = ()
 
-    async def propose(self, round_: int, findings: tuple[Finding, ...], /) -> Proposal:
-        voyage, task = self.voyage, self.work.task
-        await self.work.go("building", f"round {round_}")
-        feedback = Feedback(findings=findings, put_back=self.put_back) if round_ > 1 else None
-        await self._build(feedback)
-        await self.work.go("checking", f"round {round_}")
+    async def propose(self) -> str:
+        await self.work.go("building")
+        await self._build()
+        await self.work.go("checking")
         try:
-            snapshot = await self._snapshot(round_)
+            snapshot = await self._snapshot(1)
         except ImportRefusedError as refused:  # a link out of the tree, say: the Build is told, once
-            await self._build(Feedback(findings=_refusals(refused)))
-            snapshot = await self._snapshot(round_)
-        head, judged = await self._in_scope(snapshot, round_)
-        found = await look_for_shortcuts(voyage.repository, task.id, round_, self.start, head)
-        if found.findings or found.questions or found.unread:
-            await voyage.tell(found)
-        checks = await voyage.run_checks(task.checks, head, path=f"task/{task.id}/round/{round_}/checks")
-        await voyage.tell(ChecksRan(task=task.id, round=round_, commit=head, results=checks))
-        await self.work.go("reviewing", f"round {round_}")
-        diff = await voyage.repository.diff(self.start, head)
-        return Proposal(
-            task=task,
-            round=round_,
-            base=self.start,
-            head=head,
-            diff=diff,
-            checks=checks,
-            findings=(*judged.findings, *found.findings),
-            doubts=(*judged.warnings, *_doubts(task, diff)),
-            questions=found.questions,
-        )
+            await self._build(FixBrief(id="import", text=_refused(refused)))
+            snapshot = await self._snapshot(1)
+        return await self._in_scope(snapshot)
 
-    async def _build(self, feedback: Feedback | None) -> BuildReport:
-        task = self.work.task
-        report = await self.builder.build(task, self.workspace, feedback=feedback)
-        await self.voyage.note(replace(note, task=task.id) for note in report.follow_ups)
-        return report
+    async def _build(self, fix: FixBrief | None = None) -> None:
+        await self.work.heard(await self.builder.build(self.work.task, self.workspace, fix=fix))
 
-    async def _snapshot(self, round_: int) -> str:
+    async def _snapshot(self, number: int) -> str:
         voyage, task = self.voyage, self.work.task
-        ref = ids.snapshot_ref(voyage.run, task.id, round_)
-        message = f"{task.title} (round {round_})"
+        ref = ids.snapshot_ref(voyage.run, task.id, number)
 
         async def take() -> str:
-            commit = await self.workspace.snapshot(message)
+            commit = await self.workspace.snapshot(task.title)
             await voyage.repository.set_ref(ref, commit, None)
             return commit
 
-        path = f"task/{task.id}/round/{round_}/snapshot"
-        commit = await voyage.step(path, take, inputs=(self.start, message), gives=str)
+        path = f"task/{task.id}/snapshot/{number}"
+        commit = await voyage.step(path, take, inputs=(self.start, task.title), gives=str)
         files = len(await voyage.repository.changes(self.start, commit))
-        await voyage.tell(
-            SnapshotTaken(task=task.id, round=round_, base=self.start, commit=commit, ref=ref, files=files)
-        )
+        await voyage.tell(SnapshotTaken(task=task.id, base=self.start, commit=commit, ref=ref, files=files))
         return commit
 
-    async def _in_scope(self, snapshot: str, round_: int) -> tuple[str, Judgement]:
+    async def _in_scope(self, snapshot: str) -> str:
         """The snapshot without what the scope does not allow; that is kept under a ref and noted."""
         voyage, task = self.voyage, self.work.task
         judged = await judge(voyage.repository.git, task.scope, self.start, snapshot)
-        self.put_back = tuple(ruling.reason for ruling in judged.refused)
         if not judged.refused:
-            return snapshot, judged
+            return snapshot
         paths = tuple(ruling.path for ruling in judged.refused)
-        ref = ids.drift_ref(voyage.run, task.id, round_)
-        message = f"{task.title} (round {round_}, without what is outside its scope)"
+        ref = ids.drift_ref(voyage.run, task.id, 1)
+        message = f"{task.title} (without what is outside its scope)"
 
         async def undo() -> str:
             await voyage.repository.set_ref(ref, snapshot, None)
             return await voyage.repository.put_back(snapshot, self.start, paths, message)
 
-        path = f"task/{task.id}/round/{round_}/scope"
+        path = f"task/{task.id}/scope"
         head = await voyage.step(path, undo, inputs=(snapshot, self.start, list(paths)), gives=str)
-        await self.workspace.reset(head)
-        await voyage.tell(DriftPutBack(task=task.id, round=round_, paths=paths, ref=ref))
+        await voyage.tell(DriftPutBack(task=task.id, paths=paths, ref=ref))
+        reasons = _listed([ruling.reason for ruling in judged.refused])
         follow_up = FollowUp(
             title=f"Changes of {task.id} outside its scope were put back",
-            detail=f"{_listed(self.put_back)} Whether they are wanted is a decision of its own.",
+            detail=f"{reasons} Whether they are wanted is a decision of its own.",
             paths=paths,
             task=task.id,
             ref=ref,
         )
         await voyage.note([follow_up])
-        return head, judged
+        return head
 
 
 def _listed(sentences: Sequence[str]) -> str:
     more = f" And {len(sentences) - _SAID} more." if len(sentences) > _SAID else ""
     return " ".join(sentences[:_SAID]) + more
-
-
-def _doubts(task: Task, diff: str) -> tuple[str, ...]:
-    """Hunks that seem to serve nothing the task asks for, unless that goes for all of them."""
-    if len(diff) > _READ_CHARS:
-        return ()
-    answers = relevance(parse_hunks(diff), task)
-    if not any(answer.serves for answer in answers):
-        return ()
-    doubted = [answer for answer in answers if not answer.serves]
-    return tuple(f"{shown(a.hunk.path)}, line {a.hunk.new_start}: {a.reason}" for a in doubted[:_SAID])
 
 
 def _reviewers(voyage: Voyage, task: Task) -> tuple[Reviewer, ...]:
@@ -245,44 +252,15 @@ def _reviewers(voyage: Voyage, task: Task) -> tuple[Reviewer, ...]:
         if isinstance(player, Model):
             name = "review" if len(voyage.team.review) == 1 else f"review-{number}"
             mate = voyage.mate(player, "review", f"{name}-{task.id}")
-            reviewers.append(ModelReviewer(mate=mate, inspect=partial(voyage.fresh_box, f"{name}-{task.id}")))
+            reviewers.append(ModelReviewer(mate=mate, inspect=partial(voyage.reading_box, f"{name}-{task.id}")))
         else:
             reviewers.append(player)
     return tuple(reviewers)
 
 
-async def _tell_review(voyage: Voyage, proposal: Proposal, review: Review) -> None:
-    await voyage.tell(
-        Reviewed(
-            task=proposal.task.id,
-            round=proposal.round,
-            reviewer=review.reviewer,
-            findings=review.findings,
-            evidence=review.evidence,
-        )
-    )
-
-
-def _without_evidence(task: Task, kept: Round) -> str:
-    """The criteria no check of the kept round proves and no reviewer of it cited anything for, in words."""
-    passed = {result.check.name for result in kept.proposal.checks if result.passed}
-    cited = {criterion for review in kept.reviews for criterion, shown_by in review.evidence if shown_by.strip()}
-    return ", ".join(c.id for c in task.criteria if c.check not in passed and c.id not in cited)
-
-
-def _refusals(refused: ImportRefusedError) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(
-            id=f"I{number}",
-            severity="critical",
-            category="import",
-            path="",
-            anchor="",
-            claim=problem,
-            evidence="The work cannot be handed back while this is so.",
-        )
-        for number, problem in enumerate(refused.problems, 1)
-    )
+def _refused(refused: ImportRefusedError) -> str:
+    problems = "\n".join(f"- {problem}" for problem in refused.problems)
+    return f"The work as it lies here cannot be handed back:\n\n{problems}\n\nMend that, and leave the rest as it is."
 
 
 def _message(run: str, task: Task) -> str:

@@ -77,10 +77,14 @@ def _task(view: RunView, task: TaskView) -> dict[str, Any]:
         "verdict": task.verdict,
         "verdict_reason": task.loop.reason if task.loop else "",
         "rounds": [_round(shown) for shown in task.rounds.values()],
-        "kept_round": task.loop.kept_round if task.loop else None,
         "commit": task.loop.commit if task.loop else None,
+        "start_weight": task.loop.start_weight if task.loop else None,
+        "weight": task.loop.weight if task.loop else None,
+        "snapshot": _without_kind(task.snapshot) if task.snapshot else None,
+        "put_back": [_without_kind(drift) for drift in task.drift],
         "branch": task.branch.branch if task.branch else None,
-        "open_findings": list(task.open_findings),
+        "open_cases": list(task.open_cases),
+        "cases": list(task.ledger.cases.values()),
         "elapsed_s": task.elapsed_s(task.settled_at or view.last_at) if view.last_at else 0.0,
     }
 
@@ -88,13 +92,12 @@ def _task(view: RunView, task: TaskView) -> dict[str, Any]:
 def _round(shown: RoundView) -> dict[str, Any]:
     return {
         "number": shown.number,
-        "commit": shown.snapshot.commit if shown.snapshot else shown.checked_commit,
-        "ref": shown.snapshot.ref if shown.snapshot else None,
-        "files": shown.snapshot.files if shown.snapshot else None,
+        "commit": shown.commit,
         "checks": list(shown.checks),
+        "rules": _without_kind(shown.rules) if shown.rules else None,
         "reviews": [_without_kind(review) for review in shown.reviews],
-        "shortcuts": _without_kind(shown.shortcuts) if shown.shortcuts else None,
-        "put_back": [_without_kind(drift) for drift in shown.drift],
+        "findings": [_without_kind(event) for event in shown.proposed],
+        "fixes": [_without_kind(event) for event in shown.decided],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from captain.core.actions import describe
-from captain.core.findings import Finding
+from captain.core.cases import Case
 from captain.reports import words
 from captain.reports.marks import OUTPUT_LINES, code, fenced, plain, shell
 from captain.reports.view import RunView
@@ -16,22 +16,22 @@ _DECIDED: Final = {"allow": "allowed", "ask": "asked", "deny": "denied"}
 
 def findings(view: RunView) -> Iterator[str]:
     for task in view.tasks.values():
-        if not task.open_findings:
+        if not task.open_cases:
             continue
         reason = (
             f"{words.verdict(task.loop.verdict)}: {plain(task.loop.reason)}" if task.loop else "the loop did not end"
         )
         yield f"{plain(task.id)}, {reason}"
         yield ""
-        for finding in task.open_findings:
-            yield from _finding(finding)
+        for case in task.open_cases:
+            yield from _case(case)
         yield ""
 
 
 def shortcuts(view: RunView) -> Iterator[str]:
     """What the guard only asked about, in the round that was kept; what blocks is among the findings."""
     for task in view.tasks.values():
-        found = task.kept_round.shortcuts if task.kept_round else None
+        found = task.kept_round.rules if task.kept_round else None
         if found is None or not (found.questions or found.unread):
             continue
         yield f"{plain(task.id)}, round {found.round}: put to the reviewers, who decide whether it is justified"
@@ -46,9 +46,10 @@ def shortcuts(view: RunView) -> Iterator[str]:
         yield ""
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _case(case: Case) -> Iterator[str]:
+    finding = case.finding
     where = f" {code(finding.path)}" if finding.path else ""  # a failed check has no path
-    yield f"- **{finding.severity}**{where}: {plain(finding.claim)} ({plain(finding.category)})"
+    yield f"- **{case.severity}**{where}: {plain(finding.claim)} ({plain(finding.category)})"
     if finding.anchor.strip():
         yield f"  - At {code(finding.anchor)}"
     if "\n" in finding.evidence.strip():
@@ -58,6 +59,13 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield ""
     else:
         yield f"  - Evidence: {plain(finding.evidence) or 'none given'}"
+    if case.reason:
+        yield f"  - Left because: {plain(case.reason)}"
+    if case.possible_duplicate_of:
+        yield f"  - May be the same as {plain(case.possible_duplicate_of)}"
+    for attempt in case.attempts:
+        if attempt.ref:
+            yield f"  - An attempt that was {attempt.outcome} is kept under {code(attempt.ref)}"
 
 
 def follow_ups(view: RunView) -> Iterator[str]:

@@ -9,7 +9,7 @@ from captain.reports import leftovers, words
 from captain.reports.marks import OUTPUT_LINES, code, fenced, plain, quoted, shell
 from captain.reports.parts import Reproduction
 from captain.reports.spending import spending
-from captain.reports.tasks import Evidence, RoundView, TaskView
+from captain.reports.tasks import Evidence, TaskView
 from captain.reports.view import RunView
 
 Lines: TypeAlias = Iterator[str]
@@ -116,10 +116,12 @@ def _tasks(view: RunView) -> Lines:
         if task.reason:
             yield ""
             yield plain(task.reason)
-        if task.rounds:
+        if task.snapshot is not None:
             yield ""
-            for shown in task.rounds.values():
-                yield f"{shown.number}. {_round(shown)}"
+            yield f"Built: {_built(task)}"
+        if task.figures:
+            yield ""
+            yield from (f"- {plain(figures.told())}" for figures in task.figures)
 
 
 def _course(task: TaskView) -> str:
@@ -127,8 +129,7 @@ def _course(task: TaskView) -> str:
     parts = []
     if task.loop is not None:
         parts.append(f"{words.verdict(task.loop.verdict)} after {words.count(task.loop.rounds, 'round')}")
-        if task.loop.kept_round != task.round:
-            parts.append(f"round {task.loop.kept_round} kept")
+        parts.append(f"known weight {task.loop.start_weight} to {task.loop.weight}")
     elif task.round:
         parts.append(f"the loop did not end; {words.count(task.round, 'round')} on record")
     else:
@@ -140,27 +141,12 @@ def _course(task: TaskView) -> str:
     return ", ".join(parts)
 
 
-def _round(shown: RoundView) -> str:
-    parts = []
-    if shown.snapshot is not None:
-        parts.append(f"{words.count(shown.snapshot.files, 'file')} changed")
-    if shown.drift:
-        paths = ", ".join(code(path) for drift in shown.drift for path in drift.paths)
+def _built(task: TaskView) -> str:
+    parts = [f"{words.count(task.snapshot.files, 'file')} changed"] if task.snapshot is not None else []
+    if task.drift:
+        paths = ", ".join(code(path) for drift in task.drift for path in drift.paths)
         parts.append(f"put back outside the scope: {paths}")
-    if shown.shortcuts is not None:
-        found = ", ".join(f"{plain(one.claim)} {code(one.path)}" for one in shown.shortcuts.findings)
-        asked = words.count(len(shown.shortcuts.questions), "possible shortcut")
-        parts += [f"shortcut: {found}"] if found else []
-        parts += [f"{asked} put to the reviewers"] if shown.shortcuts.questions else []
-    if failed := shown.failed_checks:
-        names = ", ".join(f"{code(result.check.name)} ({words.exit_code(result.exit_code)})" for result in failed)
-        parts.append(f"{len(failed)} of {words.count(len(shown.checks), 'check')} failed: {names}")
-    elif shown.checks:
-        parts.append(f"{words.count(len(shown.checks), 'check')} passed")
-    parts += [
-        f"{plain(review.reviewer)}: {words.severities(review.findings) or 'no findings'}" for review in shown.reviews
-    ]
-    return "; ".join(parts) or "nothing on record"
+    return "; ".join(parts)
 
 
 def _evidence(view: RunView) -> Lines:

@@ -49,13 +49,17 @@ class RoundFigures:
 
     def told(self) -> str:
         """The round in one line; names of checks are somebody's text, and not made safe here."""
+        counted = {
+            "found": self.found,
+            "verified": self.verified,
+            "fixed": self.fixed,
+            "introduced": self.introduced,
+            "reopened": self.reopened,
+        }
         parts = [
-            f"{self.found} found",
-            f"{self.verified} verified",
-            f"{self.fixed} fixed",
-            f"{self.introduced} introduced",
-            f"{self.reopened} reopened",
+            f"{number} {what}" for what, number in counted.items() if number or (self.found and what == "verified")
         ]
+        parts = parts or ["nothing found"]
         parts += [f"{words.count(self.undone, 'attempt')} undone"] if self.undone else []
         parts += [f"{self.declined} declined"] if self.declined else []
         weight = f"weight {self.weight_before}"

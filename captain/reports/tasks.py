@@ -6,9 +6,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from captain.core.events import BranchSet, DriftPutBack, LoopEnded, Reviewed, ShortcutsFound, SnapshotTaken
+from captain.core.cases import Case
+from captain.core.events import BranchSet, DriftPutBack, LoopEnded, SnapshotTaken
 from captain.core.findings import Finding, Verdict
+from captain.core.loop_events import (
+    CommitChecked,
+    FindingProposed,
+    GateDecided,
+    LoopConcluded,
+    LoopEvent,
+    LoopStarted,
+    ReviewEnded,
+    ReviewStarted,
+    Ruled,
+    RulesApplied,
+)
 from captain.core.tasks import CheckResult, Criterion, Task, TaskState
+from captain.reports.rounds import RoundFigures, RoundReader
+from captain.review.state import LoopState
 
 Proof: TypeAlias = Literal["proved", "cited", "failed", "none"]
 
@@ -32,20 +47,21 @@ class Evidence:
 
 @dataclass(slots=True)
 class RoundView:
-    """One round: what was handed in, what the checks said, what the reviewers said."""
+    """One round: the commit under review, what was said of it by whom, and what the gate said of fixes."""
 
     number: int
-    snapshot: SnapshotTaken | None = None
-    checked_commit: str | None = None
+    commit: str | None = None
     checks: tuple[CheckResult, ...] = ()
-    reviews: list[Reviewed] = field(default_factory=list)
-    drift: list[DriftPutBack] = field(default_factory=list)
-    shortcuts: ShortcutsFound | None = None
+    rules: RulesApplied | None = None
+    reviews: list[ReviewEnded] = field(default_factory=list)
+    proposed: list[FindingProposed] = field(default_factory=list)
+    admitted: list[str] = field(default_factory=list)
+    decided: list[GateDecided] = field(default_factory=list)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the reviewers of the round raised; the same objection of two of them once."""
-        return tuple(dict.fromkeys(finding for review in self.reviews for finding in review.findings))
+        """What was raised about the whole change, by whoever it was."""
+        return tuple(event.finding for event in self.proposed if event.parent is None)
 
     @property
     def failed_checks(self) -> tuple[CheckResult, ...]:
@@ -54,7 +70,7 @@ class RoundView:
     def citation(self, criterion: str) -> tuple[str, str] | None:
         """The reviewer who cites something for a criterion, and what."""
         for review in self.reviews:
-            for name, cited in review.evidence:
+            for name, cited in review.cited:
                 if name == criterion and cited.strip():
                     return review.reviewer, cited
         return None
@@ -62,19 +78,29 @@ class RoundView:
 
 @dataclass(slots=True)
 class TaskView:
-    """`task` is None where the record names a task that no plan has."""
+    """`task` is None where the record names a task that no plan has. `log` are the steps of its review loop."""
 
     id: str
     task: Task | None = None
     state: TaskState = "planned"
     reason: str = ""
+    snapshot: SnapshotTaken | None = None
+    drift: list[DriftPutBack] = field(default_factory=list)
+    log: list[LoopEvent] = field(default_factory=list)
+    figures: list[RoundFigures] = field(default_factory=list)
     rounds: dict[int, RoundView] = field(default_factory=dict)
+    checked: dict[str, tuple[CheckResult, ...]] = field(default_factory=dict)
     loop: LoopEnded | None = None
     branch: BranchSet | None = None
     agent: str | None = None
-    builds: int = 0
     started_at: datetime | None = None
     settled_at: datetime | None = None
+    _reader: RoundReader = field(default_factory=RoundReader)
+
+    @property
+    def ledger(self) -> LoopState:
+        """Where its review loop stands."""
+        return self._reader.state
 
     @property
     def title(self) -> str:
@@ -83,7 +109,7 @@ class TaskView:
     @property
     def round(self) -> int:
         """The round at work, or the last one; 0 before the first."""
-        return max(self.builds, *self.rounds) if self.rounds else self.builds
+        return max(self.rounds, default=0)
 
     @property
     def settled(self) -> bool:
@@ -94,25 +120,59 @@ class TaskView:
         return self.loop.verdict if self.loop is not None else None
 
     @property
-    def residuals(self) -> tuple[Finding, ...]:
+    def residuals(self) -> tuple[Case, ...]:
         """What the loop left open when it ended."""
         return self.loop.residuals if self.loop is not None else ()
 
     @property
-    def open_findings(self) -> tuple[Finding, ...]:
-        """What is left at the end, or before that, what the latest review raised."""
-        if self.loop is not None:
-            return self.loop.residuals
-        reviewed = [shown for shown in self.rounds.values() if shown.reviews]
-        return max(reviewed, key=lambda shown: shown.number).findings if reviewed else ()
+    def open_cases(self) -> tuple[Case, ...]:
+        """What is left at the end, or before that, what is to be mended as far as is known."""
+        return self.loop.residuals if self.loop is not None else self.ledger.waiting()
 
     @property
     def kept_round(self) -> RoundView | None:
-        """The round whose snapshot is the task's result; the latest one while the loop goes on."""
-        return self.rounds.get(self.loop.kept_round if self.loop is not None else max(self.rounds, default=0))
+        """The round in which the commit that is handed back was reviewed; the latest one while the loop goes on."""
+        if self.loop is not None:
+            reviewed = [shown for shown in self.rounds.values() if shown.commit == self.loop.commit]
+            if reviewed:
+                return reviewed[-1]
+        return self.rounds.get(self.round)
 
-    def at_round(self, number: int) -> RoundView:
-        return self.rounds.setdefault(number, RoundView(number))
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """On the commit that is handed back, or on the latest one that was checked."""
+        if self.loop is not None:
+            return self.checked.get(self.loop.commit, ())
+        return list(self.checked.values())[-1] if self.checked else ()
+
+    def step(self, event: LoopEvent) -> None:  # noqa: C901
+        """Takes in a step of the review loop."""
+        self.log.append(event)
+        if (figures := self._reader.hear(event)) is not None:
+            self.figures.append(figures)
+        if isinstance(event, LoopStarted | LoopConcluded):
+            return
+        number = self.ledger.round
+        if not number:
+            return
+        shown = self.rounds.setdefault(number, RoundView(number))
+        match event:
+            case ReviewStarted():
+                shown.commit = event.commit
+            case CommitChecked():
+                self.checked[event.commit] = event.results
+                if event.commit == shown.commit:
+                    shown.checks = event.results
+            case RulesApplied():
+                shown.rules = event
+            case ReviewEnded():
+                shown.reviews.append(event)
+            case FindingProposed():
+                shown.proposed.append(event)
+            case Ruled() if event.admitted and event.case not in shown.admitted:
+                shown.admitted.append(event.case)
+            case GateDecided():
+                shown.decided.append(event)
 
     def elapsed_s(self, now: datetime) -> float:
         """Seconds at work, up to `now` or the task's end."""
@@ -132,8 +192,8 @@ class TaskView:
 
     def _evidence_for(self, criterion: Criterion, integrated: dict[str, tuple[CheckResult, str]]) -> Evidence:
         kept = self.kept_round
-        result = next((one for one in kept.checks if one.check.name == criterion.check), None) if kept else None
-        commit = kept.checked_commit if kept else None
+        result = next((one for one in self.checks if one.check.name == criterion.check), None)
+        commit = self.loop.commit if self.loop is not None else kept.commit if kept else None
         if result is not None and result.passed and result.check.command in integrated:
             result, commit = integrated[result.check.command]
         if result is not None:

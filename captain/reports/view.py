@@ -150,7 +150,7 @@ class RunView:
             (task.id, result)
             for task in self.tasks.values()
             if task.state == "accepted" and task.task is not None and task.task.diagnosis == diagnosis.id
-            for result in (task.kept_round.checks if task.kept_round else ())
+            for result in task.checks
             if result.check.command == diagnosis.reproduction
         ]
         if (on_result := self._on_the_result().get(diagnosis.reproduction or "")) is not None:
@@ -199,7 +199,6 @@ class RunView:
         task = self._task(event.task)
         task.state, task.reason = event.state, event.reason
         if event.state == "building":
-            task.builds += 1
             task.started_at = task.started_at or self.last_at
         task.settled_at = self.last_at if task.settled else None
 
@@ -236,15 +235,11 @@ class RunView:
 
     @_on.register
     def _(self, event: ev.SnapshotTaken) -> None:
-        self._task(event.task).at_round(event.round).snapshot = event
+        self._task(event.task).snapshot = event
 
     @_on.register
     def _(self, event: ev.DriftPutBack) -> None:
-        self._task(event.task).at_round(event.round).drift.append(event)
-
-    @_on.register
-    def _(self, event: ev.ShortcutsFound) -> None:
-        self._task(event.task).at_round(event.round).shortcuts = event
+        self._task(event.task).drift.append(event)
 
     @_on.register
     def _(self, event: ev.FollowUpNoted) -> None:
@@ -252,15 +247,11 @@ class RunView:
 
     @_on.register
     def _(self, event: ev.ChecksRan) -> None:
-        if event.task is None:
-            self.result_checks = event
-            return
-        shown = self._task(event.task).at_round(event.round)
-        shown.checks, shown.checked_commit = event.results, event.commit
+        self.result_checks = event
 
     @_on.register
-    def _(self, event: ev.Reviewed) -> None:
-        self._task(event.task).at_round(event.round).reviews.append(event)
+    def _(self, event: ev.ReviewStep) -> None:
+        self._task(event.task).step(event.step)
 
     @_on.register
     def _(self, event: ev.LoopEnded) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from captain.core.cases import Case
 from captain.core.findings import SEVERITY_WEIGHT, Finding
 from captain.core.usage import Spend, Usage
 
@@ -15,8 +16,8 @@ _SMALL: Final = Decimal("0.10")
 
 
 def count(number: int, noun: str) -> str:
-    """`1 task`, `2 tasks`, `2 branches`."""
-    plural = noun + ("es" if noun.endswith(("ch", "s", "sh")) else "s")
+    """`1 task`, `2 tasks`, `2 branches`, `2 fixes`."""
+    plural = noun + ("es" if noun.endswith(("ch", "s", "sh", "x")) else "s")
     return f"{number:,} {noun if number == 1 else plural}"
 
 
@@ -63,8 +64,8 @@ def cached_share(usage: Usage) -> str:
     return f"{100 * usage.cached_tokens / usage.input_tokens:.0f} %" if usage.input_tokens else "0 %"
 
 
-def severities(findings: Iterable[Finding]) -> str:
-    """`1 critical, 2 minor`; empty for no findings."""
+def severities(findings: Iterable[Finding | Case]) -> str:
+    """`1 critical, 2 minor`; empty for none."""
     numbers = Counter(finding.severity for finding in findings)
     return ", ".join(f"{numbers[severity]} {severity}" for severity in SEVERITY_WEIGHT if numbers[severity])
 

@@ -1,4 +1,4 @@
-"""Who is asked for a second opinion: the protocols, and the questions they get."""
+"""Who looks at a change or is asked for a second opinion: the protocols, and the questions they get."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from captain.core.cases import Trial, Vote
-from captain.core.findings import Finding, Proposal
+from captain.core.findings import Finding, Proposal, Review
+
+
+class Reviewer(Protocol):
+    """Anything that looks at a proposal and says what is wrong with it."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def review(self, proposal: Proposal, /) -> Review: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

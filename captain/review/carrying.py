@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from captain.core.cases import Trial
+from captain.core.cases import Case, Trial
 from captain.core.errors import BudgetExceededError
 from captain.core.findings import Finding, Review
 from captain.core.loop_events import (
     BudgetReached,
+    CommitChecked,
     FindingProposed,
     LanesJoined,
     ReviewEnded,
     ReviewsEnded,
+    RulesApplied,
 )
 from captain.core.together import together
+from captain.review.asking import Reviewer
 from captain.review.bench import Outcome
 from captain.review.engine import Action, Join, Look, Mend, Prove
+from captain.review.failing import finding_of
 from captain.review.gathering import another, broken, prove
 from captain.review.intake import Ground, Intake, usable
 from captain.review.joining import join
-from captain.review.loop import Reviewer, failures
 from captain.review.mending import Mender, keep
+from captain.review.rules import key_of
 from captain.review.site import NoReview, Site
+
+
+def checked(round_: int, commit: str, outcomes: Sequence[Outcome]) -> CommitChecked:
+    return CommitChecked(round=round_, commit=commit, results=tuple(outcome.result for outcome in outcomes))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,8 +56,9 @@ class Carrier:
     async def look(self, action: Look) -> None:
         site = self.site
         outcomes = await site.standing(action.commit)
+        await site.tell(checked(action.round, action.commit, outcomes))
         ground = await self._ground(action.commit)
-        answered = await self._own_checks(outcomes, action, ground)
+        answered = await self._own_checks(outcomes, action) + await self._own_rules(action)
         proposal = await site.proposal(site.base, action.commit, [outcome.result for outcome in outcomes])
         reviewers = [self._nth(number) for number in range(action.reviewers)] if site.reviewers else []
         try:
@@ -81,36 +90,53 @@ class Carrier:
             await site.tell(ReviewEnded(round=round_, reviewer=reviewer.name, problem=str(problem)))
             return
         await self.intake.take(findings, reviewer.name, round_, ground, site.tell)
-        cited = tuple(criterion for criterion, shown_by in review.evidence if shown_by.strip())
+        cited = tuple((criterion, shown_by) for criterion, shown_by in review.evidence if shown_by.strip())
         await site.tell(
             ReviewEnded(round=round_, reviewer=reviewer.name, findings=len(findings), left_out=left_out, cited=cited)
         )
 
-    async def _own_checks(self, outcomes: Sequence[Outcome], action: Look, ground: Ground) -> int:
+    async def _own_checks(self, outcomes: Sequence[Outcome], action: Look) -> int:
         """Checks that fail on the commit and are no baseline, as findings that need nobody's opinion."""
         site, state = self.site, self.site.engine.state
         excused = {*state.baseline, *state.flaky}
         found = [one for one in outcomes if one.standing == "fails" and one.result.check.name not in excused]
         for outcome in found:
-            (said,) = failures((outcome.result,))
-            await site.tell(self._trusted(said, outcome, action, ground))
+            check = outcome.result.check
+            trial = Trial(check=check, fails_on_head=True, output=outcome.result.output)
+            known = self._trusted(lambda case: case.trial is not None and case.trial.check == check)  # noqa: B023
+            await site.tell(self._own(finding_of(outcome.result), known, action, trial))
         return len(found)
 
-    def _trusted(self, said: Finding, outcome: Outcome, action: Look, ground: Ground) -> FindingProposed:
-        check = outcome.result.check
-        known = next(
-            (case for case in self.site.cases.values() if case.trusted and case.trial and case.trial.check == check),
-            None,
+    async def _own_rules(self, action: Look) -> int:
+        """What rules hold against the change, as findings that need nobody's opinion either."""
+        remarks = await self.site.remarked(action.commit)
+        applied = RulesApplied(
+            round=action.round,
+            commit=action.commit,
+            findings=remarks.findings,
+            questions=remarks.questions,
+            unread=remarks.unread,
         )
+        if remarks.findings or remarks.questions or remarks.unread:
+            await self.site.tell(applied)
+        for said in remarks.findings:
+            known = self._trusted(lambda case: case.trial is None and key_of(case.finding) == key_of(said))  # noqa: B023
+            await self.site.tell(self._own(said, known, action))
+        return len(remarks.findings)
+
+    def _trusted(self, same: Callable[[Case], bool]) -> Case | None:
+        return next((case for case in self.site.cases.values() if case.trusted and same(case)), None)
+
+    def _own(self, said: Finding, known: Case | None, action: Look, trial: Trial | None = None) -> FindingProposed:
         return FindingProposed(
             case=known.id if known is not None else self.intake.names(),
             finding=said,
-            reviewer="checks",
+            reviewer="rules" if trial is None else "checks",
             round=action.round,
             matched="new" if known is None else "reproduction",
-            commit=ground.head,
+            commit=action.commit,
             trusted=True,
-            trial=Trial(check=check, fails_on_head=True, output=outcome.result.output),
+            trial=trial,
             heard="propose" if known is None or known.status == "fixed" else "note",
         )
 
@@ -123,7 +149,9 @@ class Carrier:
     async def prove(self, action: Prove) -> None:
         site = self.site
         try:
-            event = await prove(site, action.case, action.proof, site.base, site.engine.state.head.commit)
+            place = f"round-{action.round}-{action.number}"
+            between = site.base, site.engine.state.head.commit
+            event = await prove(site, action.case, action.proof, between, place)
         except BudgetExceededError as error:
             event = BudgetReached(reason=str(error))
         await site.tell(event)

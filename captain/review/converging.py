@@ -21,30 +21,23 @@ from captain.core import ids
 from captain.core.clock import Clock, SystemClock
 from captain.core.errors import UsageError
 from captain.core.loop_events import BudgetReached, FixStarted, LoopEvent, LoopStarted
-from captain.core.tasks import Check, Scope, Task
+from captain.core.tasks import Check, CheckResult, Task
 from captain.core.together import first_of
-from captain.guards import ScopeGuard
+from captain.guards import ScopeGuard, ShortcutGuard
 from captain.review.admission import Means
-from captain.review.asking import Judge, Reproducer, Verifier
+from captain.review.asking import Judge, Reproducer, Reviewer, Verifier
 from captain.review.bench import Bench, Labels, Outcome, Standing
-from captain.review.carrying import Carrier
+from captain.review.carrying import Carrier, checked
 from captain.review.engine import Action, Engine, Mend, Prove
 from captain.review.fixing import Fixer
 from captain.review.intake import Intake
-from captain.review.loop import Reviewer
 from captain.review.policy import BALANCED, ReviewPolicy
 from captain.review.report import LoopReport, report_of
-from captain.review.site import Guard, Site
+from captain.review.rules import ANYWHERE, Rules
+from captain.review.site import Site
 from captain.review.trees import Trees
 from captain.sandbox import Sandbox
-from captain.workspace import Repository, Workspaces, judge
-
-ANYWHERE = Scope(paths=("*",))
-
-
-async def nothing_wrong(_before: str, _after: str, /) -> Sequence[str]:
-    """A guard that lets everything pass."""
-    return ()
+from captain.workspace import Repository, Workspaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +47,9 @@ class ReviewLoop:
     Without a fixer it reviews, verifies what is found, and ends: nothing is written into the repository, no ref either.
 
     Without `verifiers`, the reviewers that can give second opinions do; with none of either, only what was seen to
-    fail is mended. `scope_guard` and `shortcut_guard` say what is wrong with the change between two commits; the
-    default is the scope of the task, where there is a task, and no rule about shortcuts. `tell` hears of every
-    event as it happens. `time_s` bounds the whole loop: no new fix or review begins after it.
+    fail is mended. The scope of the task holds for every fix, where there is a task; `shortcut_guard` holds for the
+    change and for every fix, and None leaves it out. `tell` hears of every event as it happens. `time_s` bounds the
+    whole loop: no new fix or review begins after it.
     """
 
     reviewers: Sequence[Reviewer]
@@ -66,8 +59,7 @@ class ReviewLoop:
     verifiers: Sequence[Verifier] = ()
     reproducer: Reproducer | None = None
     judge: Judge | None = None
-    scope_guard: Guard | None = None
-    shortcut_guard: Guard = nothing_wrong
+    shortcut_guard: ShortcutGuard | None = field(default_factory=ShortcutGuard)
     sandbox: Sandbox = field(default_factory=Sandbox.none)
     clock: Clock = field(default_factory=SystemClock)
     tell: Callable[[LoopEvent], Awaitable[None]] | None = None
@@ -113,13 +105,22 @@ class ReviewLoop:
             else:
                 await site.tell(await self._started(site, base, head))
             await self._carry(site)
-        state = site.engine.state
+            state = site.engine.state
+            final = await self._checked(site, state.handed_back or head)
         if self.fixer is None:
-            return report_of(state, (*log, *site.log), "")
+            return report_of(state, (*log, *site.log), "", final)
         ref = ids.review_ref(name, site.task.id)
         now = (await repository.refs(ref)).get(ref)
         await repository.set_ref(ref, state.handed_back or head, now)
-        return report_of(state, (*log, *site.log), ref)
+        return report_of(state, (*log, *site.log), ref, final)
+
+    async def _checked(self, site: Site, commit: str) -> tuple[CheckResult, ...]:
+        """How the checks stand on what is handed back: nothing is believed of a commit they were not run on."""
+        seen = site.outcomes.get(commit)
+        outcomes = seen or await site.standing(commit)
+        if seen is None and outcomes:
+            await site.tell(checked(site.engine.state.round, commit, outcomes))
+        return tuple(outcome.result for outcome in outcomes)
 
     @asynccontextmanager
     async def _places(
@@ -138,11 +139,6 @@ class ReviewLoop:
         means = Means(voters=bool(verifiers), reproducer=self.reproducer is not None, fixer=self.fixer is not None)
         events: list[LoopEvent] = []
         label = Labels(prefix=task.id, offset=offset)
-
-        async def inside(before: str, after: str, /) -> Sequence[str]:
-            judged = await judge(repository.git, task.scope, before, after)
-            return [ruling.reason for ruling in judged.refused]
-
         return Site(
             run=run,
             repository=repository,
@@ -159,8 +155,7 @@ class ReviewLoop:
             fixer=self.fixer,
             checks={check.name: check for check in self.checks},
             in_scope=ScopeGuard(task.scope).allows,
-            scope_guard=self.scope_guard or (nothing_wrong if task.scope is ANYWHERE else inside),
-            shortcut_guard=self.shortcut_guard,
+            rules=Rules(repository=repository, task=task, shortcut_guard=self.shortcut_guard),
             reproducer=self.reproducer,
             judge=self.judge,
             review_timeout_s=self.review_timeout_s,

@@ -52,6 +52,7 @@ class Prove:
 
     case: str
     proof: Proof
+    round: int
     number: int
 
 
@@ -235,7 +236,7 @@ class Engine:
                 continue
             needed = self._ruling(case, 0)
             if not isinstance(needed, Ruling):
-                yield Prove(case=name, proof=needed, number=len(case.votes) + 1)
+                yield Prove(case=name, proof=needed, round=state.round, number=len(case.votes) + 1)
 
     def _mends(self) -> Iterable[Action]:
         state = self.state

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from captain.agent import Builder
+from captain.agent import Builder, BuildReport, FixBrief
 from captain.core.cases import Case, Clause, Rung
 from captain.core.tasks import CheckResult, Task
 from captain.tools import clip
@@ -55,16 +56,19 @@ class Fixer(Protocol):
 class BuildFixer:
     """Any `Builder`, asked anew for every attempt: each gets the task, what is to be mended and what failed before.
 
-    `advisor` makes the third attempt, where there is one.
+    `advisor` makes the third attempt, where there is one. `heard` is told of each report.
     """
 
     builder: Builder
     advisor: Builder | None = None
+    heard: Callable[[BuildReport], Awaitable[None]] | None = None
 
     async def fix(self, job: FixJob, workspace: Workspace, /) -> str:
         builder = self.advisor if job.rung == "advisor" and self.advisor is not None else self.builder
-        label = f"{job.task.id}-{job.id}" + ("-repair" if job.broken else "")
-        report = await builder.build(replace(job.task, id=label, brief=describe(job)), workspace)
+        name = f"{job.id}-repair" if job.broken else job.id
+        report = await builder.build(job.task, workspace, fix=FixBrief(id=name, text=to_mend(job)))
+        if self.heard is not None:
+            await self.heard(report)
         return report.summary
 
 
@@ -83,8 +87,13 @@ class CommandFixer:
 
 
 def describe(job: FixJob) -> str:
-    """A job as a fixer is told it."""
-    parts = [job.task.brief, "## What is to be mended", *(_told(case) for case in job.cases)]
+    """A job as a fixer is told it that knows nothing of its task."""
+    return f"{job.task.brief}\n\n{to_mend(job)}"
+
+
+def to_mend(job: FixJob) -> str:
+    """A job as a fixer is told it that knows the task."""
+    parts = ["## What is to be mended", *(_told(case) for case in job.cases)]
     if job.keep:
         parts += ["## What must stay mended: it came back when these were mended before", *map(_told, job.keep)]
     for number, failed in enumerate(job.earlier, 1):
@@ -105,6 +114,7 @@ def _told(case: Case) -> str:
     if finding.anchor:
         lines.append(f"  at: {finding.anchor}")
     lines.append(f"  evidence: {finding.evidence}")
+    lines += [f"  also said: {said}" for said in case.also_said]
     if case.reproduction is not None:
         lines.append(f"  fails because of it: `{case.reproduction.command}`")
     return "\n".join(lines)

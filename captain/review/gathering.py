@@ -9,10 +9,11 @@ from captain.core.cases import Case, Trial
 from captain.core.loop_events import CheckTurnedFlaky, FindingProposed, LoopEvent, Ruled, Tried, Voted
 from captain.core.tasks import Check
 from captain.review.admission import Proof, Ruling
+from captain.review.asking import Reviewer
 from captain.review.bench import Outcome, is_test
 from captain.review.fix_gate import GateFacts, Gone, Wanted, next_evidence
 from captain.review.intake import Ground, Intake, usable
-from captain.review.loop import Reviewer
+from captain.review.rules import key_of
 from captain.review.site import NoReview, Site
 
 
@@ -20,11 +21,12 @@ from captain.review.site import NoReview, Site
 class Gathering:
     """Of one change, from `before` to `after`, that is to mend `cases`; `keep` must stay mended.
 
-    `fixes` are those that are in `before`.
+    `job` names the attempt, `fixes` are those that are in `before`.
     """
 
     site: Site
     intake: Intake
+    job: str
     cases: tuple[Case, ...]
     keep: tuple[Case, ...]
     before: str
@@ -44,8 +46,9 @@ class Gathering:
     async def _look_at(self, wanted: Wanted, facts: GateFacts) -> GateFacts:
         match wanted:
             case "scope":
-                outside = tuple(await self.site.scope_guard(self.before, self.after))
-                shortcuts = tuple(await self.site.shortcut_guard(self.before, self.after))
+                outside = await self.site.rules.outside(self.before, self.after)
+                remarks = await self.site.rules.shortcuts(self.before, self.after)
+                shortcuts = tuple(f"{finding.path}: {finding.claim}" for finding in remarks.findings)
                 return replace(facts, outside=outside, shortcuts=shortcuts)
             case "ratchet":
                 return replace(facts, broken=await self._broken())
@@ -64,6 +67,8 @@ class Gathering:
     async def _gone(self, case: Case) -> Gone:
         """By its own check where it has one, else by a verifier who sees the code and not the fixer's words."""
         check = case.reproduction
+        if check is None and case.trusted:
+            return await self._rule_holds(case)
         if check is None:
             return await self._kept(case)
         bench = self.site.bench
@@ -73,6 +78,12 @@ class Gathering:
             return Gone(case=case.id, failed_before=True, passes_after=False)
         fails = await self._fails_without_the_product(case, check)
         return Gone(case=case.id, failed_before=True, passes_after=True, fails_when_reverted=fails)
+
+    async def _rule_holds(self, case: Case) -> Gone:
+        """What a rule held against the change: whether it still does."""
+        remarks = await self.site.remarked(self.after)
+        held = any(key_of(finding) == key_of(case.finding) for finding in remarks.findings)
+        return Gone(case=case.id, said_gone=not held, reason=case.finding.claim)
 
     async def _fails_without_the_product(self, case: Case, check: Check) -> bool | None:
         """With only the product's part of the change taken back; None where a finding is about tests alone."""
@@ -87,13 +98,12 @@ class Gathering:
 
     async def _kept(self, case: Case) -> Gone:
         proposal = await self.site.proposal(self.before, self.after)
-        vote = await self.site.opinion(case, proposal, "gone")
+        vote = await self.site.opinion(case, proposal, "gone", self.job)
         return Gone(case=case.id, said_gone=vote.accepts, reason=vote.reason)
 
     async def _harm(self) -> tuple[int, ...]:
         """Weights of what a delta review finds in this change alone, once it is verified."""
-        number = self.site.label("delta")
-        reviewer = another(self.site.reviewers[0], number)
+        reviewer = another(self.site.reviewers[0], self.job)
         review = await self.site.look(reviewer, await self.site.proposal(self.before, self.after))
         if isinstance(review, NoReview):
             return ()  # the cold review of the whole is still to come
@@ -130,21 +140,22 @@ class Gathering:
     async def _is_real(self, event: FindingProposed) -> bool:
         await self.site.tell(event)
         while not isinstance(ruling := self.site.engine.judge(event.case), Ruling):
-            await self.site.tell(await prove(self.site, event.case, ruling, self.before, self.after))
+            await self.site.tell(await prove(self.site, event.case, ruling, (self.before, self.after), self.job))
         await self.site.tell(
             Ruled(case=event.case, status=ruling.status, reason=ruling.reason, admitted=ruling.admitted)
         )
         return ruling.admitted
 
 
-async def prove(site: Site, name: str, proof: Proof, base: str, head: str) -> LoopEvent:
-    """One piece of evidence about a case on `head`."""
+async def prove(site: Site, name: str, proof: Proof, between: tuple[str, str], place: str) -> LoopEvent:
+    """One piece of evidence about a case on the second of two commits. `place` tells one question from others."""
+    base, head = between
     case = site.cases[name]
     if proof == "vote":
-        return Voted(case=name, vote=await site.opinion(case, await site.proposal(base, head), "real"))
+        return Voted(case=name, vote=await site.opinion(case, await site.proposal(base, head), "real", place))
     command = case.finding.suggested_check
     if proof == "reproduction":
-        command = await site.reproduction(case, await site.proposal(base, head))
+        command = await site.reproduction(case, await site.proposal(base, head), place)
     check = Check(name=name, command=command or "")
     if not command:
         return Tried(case=name, trial=Trial(check=check, fails_on_head=None))

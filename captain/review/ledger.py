@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from captain.core.cases import Candidate, Case, Spell
+from captain.core.findings import Finding
 from captain.core.loop_events import (
     BudgetReached,
     CheckTurnedFlaky,
+    CommitChecked,
     FindingProposed,
     FixAttempted,
     FixesPlanned,
     FixStarted,
+    FoundGone,
     GateDecided,
     LanesJoined,
     LoopConcluded,
@@ -25,12 +28,15 @@ from captain.core.loop_events import (
     ReviewsEnded,
     ReviewStarted,
     Ruled,
+    RulesApplied,
     Tried,
     Voted,
 )
 from captain.review import ledger_fixes as fixes
 from captain.review.planning import Cluster
 from captain.review.state import Bond, Lane, LoopState
+
+_OTHER_WORDINGS: Final = 3
 
 
 def fold(events: Iterable[LoopEvent]) -> LoopState:
@@ -56,6 +62,8 @@ def apply(state: LoopState, event: LoopEvent) -> LoopState:  # noqa: C901, PLR09
             clean = state.clean + 1 if state.round and state.was_clean() else 0
             fresh: dict[str, Any] = {"admitted": 0, "accepted": 0, "answered": 0, "cited": frozenset(), "docket": ()}
             return replace(state, phase="reviewing", round=event.round, clean=clean, **fresh)
+        case CommitChecked() | RulesApplied():
+            return state
         case FindingProposed():
             return _proposed(state, event)
         case ReviewEnded():
@@ -63,7 +71,8 @@ def apply(state: LoopState, event: LoopEvent) -> LoopState:  # noqa: C901, PLR09
                 return replace(
                     state, problems=(*state.problems, f"round {event.round}, {event.reviewer}: {event.problem}")
                 )
-            return replace(state, answered=state.answered + 1, cited=state.cited | set(event.cited))
+            cited = {criterion for criterion, _ in event.cited}
+            return replace(state, answered=state.answered + 1, cited=state.cited | cited)
         case ReviewsEnded():
             proposed = [case for case in state.cases.values() if case.status == "proposed"]
             docket = tuple(case.id for case in sorted(proposed, key=lambda case: -case.weight))
@@ -88,6 +97,8 @@ def apply(state: LoopState, event: LoopEvent) -> LoopState:  # noqa: C901, PLR09
         case FixStarted():
             busy = replace(state.lanes[event.lane], busy=True)
             return replace(state, lanes=(*state.lanes[: event.lane], busy, *state.lanes[event.lane + 1 :]))
+        case FoundGone():
+            return fixes.found_gone(state, event)
         case FixAttempted():
             return fixes.attempted(state, event)
         case GateDecided():
@@ -137,6 +148,7 @@ def _proposed(state: LoopState, event: FindingProposed) -> LoopState:
             raised_in=_added(known.raised_in, event.round),
             raised_by=_added(known.raised_by, event.reviewer),
             anchors=(*known.anchors, *anchors),
+            also_said=_also(known, event.finding),
         )
         if event.heard != "note":
             case = replace(
@@ -201,6 +213,14 @@ def _reopened(state: LoopState, case: Case) -> LoopState:
         osc = f"{case.id} came back after a fix that was made with all it was tied to in view"
     admitted = state.admitted + (case.status == "open")
     return state.with_cases(changed, broke=broke, tally=tally, admitted=admitted, oscillation=osc)
+
+
+def _also(known: Case, said: Finding) -> tuple[str, ...]:
+    """What others say of the same thing may be what its fixer needs to know."""
+    words = f"{said.claim} {said.evidence}".strip()
+    if said.claim == known.finding.claim or words in known.also_said:
+        return known.also_said
+    return (*known.also_said, words)[-_OTHER_WORDINGS:]
 
 
 def _added(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from captain.core.cases import Attempt, Candidate, Case
-from captain.core.loop_events import FixAttempted, GateDecided, LanesJoined
+from captain.core.loop_events import FixAttempted, FoundGone, GateDecided, LanesJoined
 from captain.review.planning import Cluster
 from captain.review.state import Lane, LoopState
+
+
+def found_gone(state: LoopState, event: FoundGone) -> LoopState:
+    """The lane goes on with what is left of its cluster, which may be nothing."""
+    case = state.cases[event.case]
+    spells = (*case.spells[:-1], replace(case.spells[-1], until=event.by))
+    lanes = tuple(
+        replace(lane, busy=False) if any(case.id in cluster.cases for cluster in lane.queue) else lane
+        for lane in state.lanes
+    )
+    return state.with_cases(replace(case, status="fixed", reason=event.reason, spells=spells), lanes=lanes)
 
 
 def attempted(state: LoopState, event: FixAttempted) -> LoopState:

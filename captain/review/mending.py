@@ -11,7 +11,7 @@ import anyio
 from captain.core import ids
 from captain.core.cases import Case
 from captain.core.errors import BudgetExceededError, CaptainError, WorkspaceError
-from captain.core.loop_events import BudgetReached, FixAttempted, GateDecided
+from captain.core.loop_events import BudgetReached, FixAttempted, FoundGone, GateDecided
 from captain.core.tasks import CheckResult
 from captain.review.engine import Mend
 from captain.review.fix_gate import accept
@@ -40,7 +40,9 @@ class Mender:
 
     async def _attempt(self, action: Mend) -> None:
         site = self.site
-        job = await self._job(action)
+        await self._drop_what_is_gone(action)
+        if not (job := await self._job(action)).cases:
+            return
         fixes = site.engine.state.lanes[action.lane].head.holds
         async with site.workspaces.open(site.label("mend"), action.commit) as workspace:
             said = await self._fix(job, workspace)
@@ -53,7 +55,7 @@ class Mender:
                 await self._refused(action, str(refused))
                 return
         if commit is None:
-            await self._declined(action, said)
+            await self._left_alone(action, job, said)
             return
         ref = await keep(site, commit)
         await site.tell(
@@ -64,6 +66,7 @@ class Mender:
         gathering = Gathering(
             site=site,
             intake=self.intake,
+            job=job.id,
             cases=job.cases,
             keep=job.keep,
             before=action.commit,
@@ -87,6 +90,33 @@ class Mender:
                 tree=await site.repository.tree(commit),
             )
         )
+
+    async def _drop_what_is_gone(self, action: Mend) -> None:
+        """Cases that an earlier fix of the lane removed too, by their own checks."""
+        lane = self.site.engine.state.lanes[action.lane]
+        if not lane.commits:
+            return
+        for name in action.cases:
+            case = self.site.cases[name]
+            if case.waits and case.reproduction and await self.site.bench.passes(case.reproduction, action.commit):
+                reason = f"`{case.reproduction.command}` passes since an earlier fix of the round"
+                await self.site.tell(FoundGone(case=name, by=lane.commits[-1], reason=reason))
+
+    async def _left_alone(self, action: Mend, job: FixJob, said: str) -> None:
+        """The fixer changed nothing. It may be right: a verifier, not its words, decides if an earlier fix did it."""
+        site = self.site
+        lane = site.engine.state.lanes[action.lane]
+        left = []
+        for case in job.cases:
+            if lane.commits and case.reproduction is None and not case.trusted:
+                proposal = await site.proposal(site.base, action.commit)
+                vote = await site.opinion(case, proposal, "gone", job.id)
+                if vote.accepts:
+                    await site.tell(FoundGone(case=case.id, by=lane.commits[-1], reason=vote.reason))
+                    continue
+            left.append(case)
+        if left:
+            await self._declined(action, said)
 
     async def _fix(self, job: FixJob, workspace: Workspace) -> str:
         """The fixer's own words. An error of its model, or its time limit, is told in place of them."""
@@ -117,7 +147,7 @@ class Mender:
         cases = [self.site.cases[name] for name in action.cases]
         waiting = tuple(case for case in cases if case.waits)
         return FixJob(
-            id=self.site.label("fix"),
+            id=_name(action),
             task=self.site.task,
             cases=waiting,
             keep=tuple(case for case in cases if not case.waits),
@@ -161,9 +191,17 @@ class Mender:
 
 async def keep(site: Site, commit: str) -> str:
     """Under a ref before anything is decided about it, so that nothing is lost whatever is."""
-    ref = ids.attempt_ref(site.run, site.label("attempt"))
-    await site.repository.set_ref(ref, commit, None)
+    ref = ids.attempt_ref(site.run, f"{site.task.id}-{commit[:16]}")
+    if not await site.repository.refs(ref):  # a fix that was joined as it is has been kept already
+        await site.repository.set_ref(ref, commit, None)
     return ref
+
+
+def _name(action: Mend) -> str:
+    """Of an attempt, the same when it is made again after the process was lost."""
+    first, *others = action.cases
+    more = f"-and-{len(others)}" if others else ""
+    return f"{first}{more}-round-{action.round}-{action.attempt}"
 
 
 def _message(job: FixJob, run: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from captain.core.cases import Candidate, Case, Conclusion, known_weight, present
 from captain.core.findings import Verdict
 from captain.core.loop_events import LoopEvent
-from captain.core.tasks import FollowUp
+from captain.core.tasks import CheckResult, FollowUp
 from captain.review.state import LoopState
 
 
@@ -16,7 +16,8 @@ class LoopReport:
     """`commit` is what is handed back: of all commits the loop could hand back, the one of least known weight.
 
     It is kept under `ref`, which is empty after a review without a fixer; no branch of the user's was moved.
-    `candidates` are in the order they were made, the tree the loop was handed first. `log` is all that happened.
+    `candidates` are in the order they were made, the tree the loop was handed first. `checks` are those of the loop on
+    that commit, `unmet` the criteria that no reviewer of the last round cited evidence for. `log` is all that happened.
     """
 
     conclusion: Conclusion
@@ -31,6 +32,8 @@ class LoopReport:
     baseline: tuple[str, ...]
     flaky: tuple[str, ...]
     problems: tuple[str, ...]
+    checks: tuple[CheckResult, ...]
+    unmet: tuple[str, ...]
     log: tuple[LoopEvent, ...]
 
     @property
@@ -49,9 +52,15 @@ class LoopReport:
         return tuple(case for case in self.cases if case.status == "recorded" and not case.admitted)
 
     @property
+    def broken(self) -> tuple[CheckResult, ...]:
+        """The checks that fail on what is handed back, but for those that failed before and those that come and go."""
+        excused = {*self.baseline, *self.flaky}
+        return tuple(result for result in self.checks if not result.passed and result.check.name not in excused)
+
+    @property
     def acceptable(self) -> bool:
         """Nothing critical or major is known of what is handed back. That is not the same as correct."""
-        return all(case.severity == "minor" for case in self.residuals)
+        return not self.broken and all(case.severity == "minor" for case in self.residuals)
 
     def weight(self, commit: str) -> int:
         """The known weight of a candidate."""
@@ -61,7 +70,9 @@ class LoopReport:
         return next(candidate for candidate in self.candidates if candidate.commit == commit)
 
 
-def report_of(state: LoopState, log: tuple[LoopEvent, ...], ref: str) -> LoopReport:
+def report_of(
+    state: LoopState, log: tuple[LoopEvent, ...], ref: str, checks: tuple[CheckResult, ...] = ()
+) -> LoopReport:
     """The report of a loop that has ended."""
     if state.conclusion is None or state.handed_back is None:
         raise ValueError("the loop has not ended")
@@ -79,6 +90,8 @@ def report_of(state: LoopState, log: tuple[LoopEvent, ...], ref: str) -> LoopRep
         baseline=state.baseline,
         flaky=state.flaky,
         problems=state.problems,
+        checks=checks,
+        unmet=tuple(criterion for criterion in state.criteria if criterion not in state.cited),
         log=log,
     )
 

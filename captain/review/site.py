@@ -14,18 +14,16 @@ from captain.core.errors import BudgetExceededError, CaptainError
 from captain.core.findings import Finding, Proposal, Review
 from captain.core.loop_events import LoopEvent
 from captain.core.tasks import Check, CheckResult, Task
-from captain.review.asking import Judge, Question, Reproducer, Verifier
+from captain.review.asking import Judge, Question, Reproducer, Reviewer, Verifier
 from captain.review.bench import Bench, Labels, Outcome
 from captain.review.engine import Engine
 from captain.review.fixing import Fixer
-from captain.review.loop import Reviewer
+from captain.review.rules import Remarks, Rules
 from captain.review.trees import Trees
 from captain.workspace import Repository, Workspaces
 
 T = TypeVar("T")
 Asked = Literal["real", "gone"]
-Guard = Callable[[str, str], Awaitable[Sequence[str]]]
-"""What is wrong with the change between two commits, as sentences; nothing if it may stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +51,7 @@ class Site:
     fixer: Fixer | None
     checks: Mapping[str, Check]
     in_scope: Callable[[str], bool]
-    scope_guard: Guard
-    shortcut_guard: Guard
+    rules: Rules
     reproducer: Reproducer | None = None
     judge: Judge | None = None
     review_timeout_s: float = 600.0
@@ -62,6 +59,7 @@ class Site:
     heard: Callable[[LoopEvent], Awaitable[None]] | None = None
     log: list[LoopEvent] = field(default_factory=list)
     outcomes: dict[str, tuple[Outcome, ...]] = field(default_factory=dict)
+    remarks: dict[str, Remarks] = field(default_factory=dict)
     told: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -100,7 +98,16 @@ class Site:
             self.outcomes[commit] = await self.bench.standing(tuple(self.checks.values()), commit)
         return self.outcomes[commit]
 
+    async def remarked(self, commit: str) -> Remarks:
+        """What the rules say of the whole change up to a commit."""
+        if commit not in self.remarks:
+            diff = await self.repository.diff(self.base, commit)
+            self.remarks[commit] = await self.rules.of(self.base, commit, diff)
+        return self.remarks[commit]
+
     async def proposal(self, base: str, head: str, checks: Sequence[CheckResult] = ()) -> Proposal:
+        """What is between two commits; of the whole change, with what the rules say of it."""
+        remarks = await self.remarked(head) if base == self.base else Remarks()
         return Proposal(
             task=self.task,
             round=self.engine.state.round,
@@ -108,6 +115,9 @@ class Site:
             head=head,
             diff=await self.repository.diff(base, head),
             checks=tuple(checks),
+            findings=remarks.findings,
+            doubts=remarks.doubts,
+            questions=remarks.questions,
         )
 
     async def look(self, reviewer: Reviewer, proposal: Proposal) -> Review | NoReview:
@@ -115,11 +125,14 @@ class Site:
         answer, problem = await patiently(partial(reviewer.review, proposal), self.review_timeout_s)
         return NoReview(problem=problem or "it handed in nothing") if answer is None else answer
 
-    async def opinion(self, case: Case, proposal: Proposal, kind: Asked) -> Vote:
-        """Of the first verifier that gives one; those who did not raise the finding come first."""
+    async def opinion(self, case: Case, proposal: Proposal, kind: Asked, place: str) -> Vote:
+        """Of the first verifier that gives one; those who did not raise the finding come first.
+
+        `place` says what the question belongs to: with case and kind it names the question in its loop.
+        """
         ready = sorted(self.verifiers, key=lambda verifier: verifier.name in case.raised_by)
         turn = len(case.votes) % max(1, len(ready))
-        question = self.question(case, proposal, kind)
+        question = self.question(case, proposal, kind, place)
         problem = "there is nobody to ask"
         for verifier in (*ready[turn:], *ready[:turn]):
             vote, problem = await patiently(partial(verifier.verify, question), self.review_timeout_s)
@@ -127,7 +140,7 @@ class Site:
                 return vote
         return Vote(voter="", accepts=False, reason=f"no second opinion was to be had: {problem}")
 
-    def question(self, case: Case, proposal: Proposal, kind: Asked) -> Question:
+    def question(self, case: Case, proposal: Proposal, kind: Asked, place: str) -> Question:
         said = case.finding
         bare = Finding(
             id=case.id,
@@ -141,18 +154,18 @@ class Site:
             line=case.anchor.line if case.anchor is not None else None,
         )
         return Question(
-            id=self.label(f"{case.id}-{kind}"),
+            id=f"{case.id}-{kind}-{place}",
             kind=kind,
             proposal=proposal,
             finding=bare,
             trial=case.trial if kind != "gone" else None,
         )
 
-    async def reproduction(self, case: Case, proposal: Proposal) -> str | None:
+    async def reproduction(self, case: Case, proposal: Proposal, place: str) -> str | None:
         reproducer = self.reproducer
         if reproducer is None:
             return None
-        question = self.question(case, proposal, "real")
+        question = self.question(case, proposal, "real", place)
         command, _ = await patiently(partial(reproducer.reproduce, question), self.review_timeout_s)
         return command
 

@@ -1,4 +1,4 @@
-"""A Build is told its task and what is open, and keeps one conversation over its rounds."""
+"""A Build is told its task, or what is to be mended in it, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from captain.agent import AgentBuilder, Feedback, Limits
-from captain.agent.builder import brief, describe
-from captain.core.findings import Finding
+from captain.agent import AgentBuilder, FixBrief, Limits
+from captain.agent.builder import brief
 from captain.core.tasks import Check, Criterion, Scope, Task
 from captain.models import ScriptedModel, ScriptedReply, call
+from captain.tools import WORKING
 from tests.agent.tools import act, events, mate, words
 
 TASK = Task(
@@ -24,9 +24,6 @@ TASK = Task(
         Criterion(id="T1.2", text="It is clear.", evidence="the docstring"),
     ),
     checks=(Check(name="tests", command="pytest -q"),),
-)
-FINDING = Finding(
-    id="R1.1", severity="major", category="tests", path="a.py", anchor="x = 1", claim="Untested.", evidence="No test."
 )
 
 
@@ -49,34 +46,24 @@ def test_a_brief_says_what_is_protected_limited_and_not_granted() -> None:
     assert "new files" not in told
 
 
-def test_feedback_names_every_finding_and_what_was_put_back() -> None:
-    told = describe(Feedback(findings=(FINDING,), put_back=("b.py",)))
-    for part in ("R1.1 [major, tests] a.py: Untested.", "at: x = 1", "evidence: No test.", "b.py"):
-        assert part in told
-    assert "put back" not in describe(Feedback(findings=(FINDING,)))
-
-
-async def test_the_rounds_of_a_task_are_one_conversation_and_tasks_do_not_share_one() -> None:
-    model = ScriptedModel({"Task T1": ["One.", ScriptedReply(text="Two.", expects="Untested.")], "Task T2": ["Other."]})
+async def test_a_fix_begins_a_conversation_of_its_own_with_the_task_and_what_is_to_be_mended() -> None:
+    model = ScriptedModel(["One.", ScriptedReply(text="Two.", expects=("It subtracts.", "Mend F1."))])
     crewmate = mate(model)
     builder = AgentBuilder(crewmate=lambda _: crewmate)
     workspace: Any = SimpleNamespace(box=None)
-    other = Task(**{**{name: getattr(TASK, name) for name in Task.__dataclass_fields__}, "id": "T2"})
     await builder.build(TASK, workspace)
-    await builder.build(other, workspace)
-    report = await builder.build(TASK, workspace, feedback=Feedback(findings=(FINDING,)))
+    report = await builder.build(TASK, workspace, fix=FixBrief(id="F1-1", text="Mend F1."))
     assert (report.ending, report.summary) == ("done", "Two.")
-    asked = [words(message) for message in model.requests[2].messages]
-    assert len(asked) == 3
-    assert asked[1] == "One."
-    assert len(model.requests[1].messages) == 1
-    assert {getattr(event, "task", None) for event in events(crewmate) if event.kind == "agent_started"} == {"T1", "T2"}
+    (asked,) = [words(message) for message in model.requests[1].messages]
+    assert asked.endswith("Mend F1.")
+    started = [event for event in events(crewmate) if event.kind == "agent_started"]
+    assert [event.task for event in started] == ["T1", "T1"]
+    assert [event.agent for event in started] == [crewmate.name, f"{crewmate.name}-F1-1"]
 
 
 async def test_follow_ups_and_the_ending_are_in_the_report() -> None:
     crewmate = mate(ScriptedModel([call("follow_up", title="t", detail="d"), call("act", on="x")]))
-    builder = AgentBuilder(crewmate=lambda _: crewmate, limits=Limits(turns=2))
-    builder.tools = (*builder.tools, act)
+    builder = AgentBuilder(crewmate=lambda _: crewmate, tools=(*WORKING, act), limits=Limits(turns=2))
     workspace: Any = SimpleNamespace(box=None)
     report = await builder.build(TASK, workspace)
     assert report.ending == "turn_limit"

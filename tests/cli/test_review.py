@@ -152,7 +152,7 @@ def test_a_crew_file_names_who_reviews_and_who_mends(
     (tmp_path / "crew.toml").write_text(f'[crew]\nbuild = "{model}"\nreview = "{model}"\n[budget]\ncalls = 50\n')
 
     assert command("--fix", "--crew", str(tmp_path / "crew.toml")) == 0
-    assert "\nleft as it was, for F1: I would rather not.\n" in capsys.readouterr().out
+    assert "\nF1: the fixer left the files as they were: I would rather not.\n" in capsys.readouterr().out
 
 
 def test_checks_alone_need_no_model(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,7 +287,7 @@ def test_what_converges_ends_with_0_and_the_result_is_on_the_branch_that_was_ask
 
     out = capsys.readouterr().out
     assert code == 0
-    assert "round 1: 1 found, 1 verified, 1 fixed, 0 introduced, 0 reopened; no checks; weight 3, then 0\n" in out
+    assert "round 1: 1 found, 1 verified, 1 fixed; no checks; weight 3, then 0\n" in out
     assert "converged: the cold review of round 2 admitted nothing, and nothing is open\nresult: mended/one\n" in out
     assert f"  git -C {repository} diff {head[:12]}..mended/one\n" in out
     assert f"  git -C {repository} merge --ff-only mended/one\n" in out

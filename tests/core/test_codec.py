@@ -63,7 +63,7 @@ def test_bytes_are_kept_with_and_without_lone_surrogates_beside_them(data: bytes
 
 
 def test_a_path_that_is_no_utf8_is_written_as_an_escape_and_read_back() -> None:
-    event = DriftPutBack(task="T1", round=1, paths=(b"caf\xe9".decode("utf-8", "surrogateescape"),), ref="refs/x")
+    event = DriftPutBack(task="T1", paths=(b"caf\xe9".decode("utf-8", "surrogateescape"),), ref="refs/x")
     assert r"caf\udce9" in codec.to_json(event)
     assert codec.from_json(DriftPutBack, codec.to_json(event)) == event
 

@@ -19,7 +19,7 @@ SAYS = {
     "own_script.py": ["succeeded", "-    return departure - arrival + 1", "+    return departure - arrival"],
     "review_a_branch.py": [
         "only a review: needs_human, error in line 2: share() drops what does not divide evenly.",
-        "round 1: 1 found, 1 verified, 1 fixed, 0 introduced, 0 reopened, 1 attempt undone; 1 check passed; weight 9",
+        "round 1: 1 found, 1 verified, 1 fixed, 1 attempt undone; 1 check passed; weight 9",
         "converged: the cold review of round 2 admitted nothing",
         "the second attempt was told: gone did not hold",
         "+    return total / people",

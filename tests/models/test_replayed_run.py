@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.voyages import (
     fix_task,
     fix_triage,
     of,
+    opinion,
     plan,
     review,
     sail,
@@ -42,15 +44,22 @@ def timeless(event: Any, run: str) -> Any:
         return (type(event).__name__, {name: timeless(getattr(event, name), run) for name in names})
     if isinstance(event, tuple):
         return [timeless(item, run) for item in event]
-    return event.replace(run, "RUN") if isinstance(event, str) else event
+    return re.sub(r"\b[0-9a-f]{12,40}\b", "ID", event.replace(run, "RUN")) if isinstance(event, str) else event
 
 
 async def test_a_run_sailed_again_from_its_recording_is_the_same_run(tmp_path: Path) -> None:
     tape = tmp_path / "tape"
     crew = captain.Crew(
         captain=recorded(tape, "captain-model", fix_triage(), plan(fix_task())),
-        build=recorded(tape, "build-model", write("calc.py", CALC_FIXED), "Done.", "It is meant to be so."),
-        review=[recorded(tape, "review-model", review(finding()), review())],
+        build=recorded(
+            tape,
+            "build-model",
+            write("calc.py", CALC_FIXED),
+            "Done.",
+            write("calc.py", CALC_FIXED + "# v2\n"),
+            "Mended.",
+        ),
+        review=[recorded(tape, "review-model", review(finding()), opinion(), opinion(), opinion(), review(), review())],
     )
     outcome, events = await sail(calc_repository(tmp_path / "one"), tmp_path / "state-one", crew)
     assert outcome.succeeded
@@ -64,5 +73,5 @@ async def test_a_run_sailed_again_from_its_recording_is_the_same_run(tmp_path: P
 
     assert [timeless(event, same.run) for event in events_again] == [timeless(event, outcome.run) for event in events]
     calls = of(ev.ModelCalled, events_again)
-    assert len(calls) == 7
+    assert len(calls) == 12
     assert all(call.cost_usd is not None and call.cost_usd > 0 for call in calls)

@@ -15,6 +15,7 @@ from captain.core.errors import CaptainError, GitError, ToolError, UsageError
 from captain.core.pins import PinnedTool, ServerPin, changes, too_long
 from captain.models import ScriptedModel, call
 from captain.reports.escape import visible
+from captain.review import ReviewPolicy
 from captain.sandbox import Policy, Sandbox
 from captain.workspace import Repository, Workspaces
 from tests.redteam.attacks import LIMITS, Attack, recorded
@@ -287,7 +288,11 @@ async def _hostile_model(sandbox: Sandbox, attack: Attack, made: World) -> str:
         sandbox=sandbox,
         state_dir=made.base / "state",
         options=captain.Options(
-            policy=Policy(limits=LIMITS), max_rounds=2, max_turns=40, command_timeout_s=30, allow_root=True
+            policy=Policy(limits=LIMITS),
+            review=ReviewPolicy(max_rounds=2),
+            max_turns=40,
+            command_timeout_s=30,
+            allow_root=True,
         ),
     )
     wrong = []

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from captain.core import events as ev
+from captain.core import loop_events as loop
+from captain.core.cases import Case, Conclusion, Trial
 from captain.core.events import Event, Recorded, Role
 from captain.core.findings import Finding, Severity
+from captain.core.loop_events import LoopEvent
 from captain.core.tasks import (
     Check,
     CheckResult,
@@ -146,15 +149,41 @@ def opening() -> tuple[Event, ...]:
     )
 
 
-def first_round() -> tuple[Event, ...]:
-    """The first round of T1, which a failing check ends."""
+def steps(*happened: LoopEvent, task: str = "T1") -> tuple[Event, ...]:
+    """Steps of a task's review loop."""
+    return tuple(ev.ReviewStep(task=task, step=step) for step in happened)
+
+
+def proposed(case: str, said: Finding, **more: Any) -> loop.FindingProposed:
+    return loop.FindingProposed(case=case, finding=said, **{"reviewer": "review-T1", "round": 1, **more})
+
+
+def failing_suite() -> Finding:
+    return Finding(
+        id="",
+        severity="critical",
+        category="check",
+        path="",
+        anchor=SUITE.command,
+        claim="The check 'suite' fails with exit code 1.",
+        evidence="1 failed, 40 passed",
+    )
+
+
+def deleted_test() -> Finding:
+    return finding("test-deleted", "major", "Test deleted (line 4 before the change, in test_week).")
+
+
+def built() -> tuple[Event, ...]:
+    """T1 is built, and what is outside its scope put back."""
     return (
-        ev.TaskChanged(task="T1", state="building", reason="round 1"),
+        ev.TaskChanged(task="T1", state="building"),
         ev.AgentStarted(agent="T1/build", role="build", model="openai-chat:build-model", task="T1"),
         called("T1/build", "build", duration_s=1.5),
         ev.ToolCalled(agent="T1/build", tool="shell", summary="python -m pytest -q", is_error=True, duration_s=2.0),
-        ev.SnapshotTaken(task="T1", round=1, base=BASE, commit="b" * 40, ref=f"refs/captain/{RUN}/task/T1/1", files=3),
-        ev.DriftPutBack(task="T1", round=1, paths=("setup.cfg",), ref=f"refs/captain/{RUN}/drift/T1/1"),
+        ev.TaskChanged(task="T1", state="checking"),
+        ev.SnapshotTaken(task="T1", base=BASE, commit="b" * 40, ref=f"refs/captain/{RUN}/task/T1/1", files=3),
+        ev.DriftPutBack(task="T1", paths=("setup.cfg",), ref=f"refs/captain/{RUN}/drift/T1/1"),
         ev.FollowUpNoted(
             follow_up=FollowUp(
                 title="setup.cfg pins an old pytest",
@@ -164,60 +193,136 @@ def first_round() -> tuple[Event, ...]:
                 ref=f"refs/captain/{RUN}/drift/T1/1",
             )
         ),
-        ev.ShortcutsFound(
-            task="T1",
-            round=1,
-            findings=(finding("test-deleted", "major", "Test deleted (line 4 before the change, in test_week)."),),
+    )
+
+
+def first_review() -> tuple[Event, ...]:
+    """A failing check, a shortcut and a minor objection; two of them are to be mended."""
+    trial = Trial(check=SUITE, fails_on_head=True, output="1 failed, 40 passed")
+    return (
+        *steps(
+            loop.LoopStarted(base=BASE, start="b" * 40, start_tree="1" * 40, ratchet=("reproduction",)),
+            loop.ReviewStarted(round=1, commit="b" * 40, reviewers=1),
+            loop.CommitChecked(
+                round=1, commit="b" * 40, results=(result(FIX.checks[0]), result(SUITE, 1, "1 failed, 40 passed"))
+            ),
         ),
-        ev.TaskChanged(task="T1", state="checking"),
-        ev.ChecksRan(
-            task="T1",
-            round=1,
-            commit="b" * 40,
-            results=(result(FIX.checks[0]), result(SUITE, 1, "1 failed, 40 passed")),
+        ev.TaskChanged(task="T1", state="reviewing", reason="round 1"),
+        called("T1/review", "review"),
+        *steps(
+            proposed("F1", failing_suite(), reviewer="checks", trusted=True, trial=trial),
+            loop.RulesApplied(round=1, commit="b" * 40, findings=(deleted_test(),)),
+            proposed("F2", deleted_test(), reviewer="rules", trusted=True),
+            proposed("F3", finding("F1", "minor")),
+            loop.ReviewEnded(round=1, reviewer="review-T1", findings=1),
+            loop.ReviewsEnded(round=1),
+            loop.Ruled(case="F1", status="open", reason="", admitted=True),
+            loop.Ruled(case="F2", status="open", reason="", admitted=True),
+            loop.Ruled(case="F3", status="recorded", reason="an edit would do more harm", admitted=True),
         ),
     )
+
+
+def fixes() -> tuple[Event, ...]:
+    """The check is mended by the second attempt, and the shortcut goes with it."""
+    attempt: Any = {"cases": ("F1",), "round": 1}
+    return (
+        *steps(loop.FixesPlanned(round=1, lanes=((("F1",), ("F2",)),))),
+        ev.TaskChanged(task="T1", state="building", reason="round 1"),
+        *steps(loop.FixStarted(rung="first", lane=0, **attempt)),
+        called("T1/build", "build", cost=None),
+        *steps(
+            loop.FixAttempted(rung="first", commit="9" * 40, said="Done.", **attempt),
+            loop.GateDecided(
+                cases=("F1",),
+                rung="first",
+                commit="9" * 40,
+                accepted=False,
+                clause="ratchet",
+                reason="passed before the change and fails after it: reproduction",
+                ref=f"refs/captain/{RUN}/attempt/T1-9",
+            ),
+            loop.FixStarted(rung="fresh", lane=0, **attempt),
+            loop.FixAttempted(rung="fresh", commit="c" * 40, said="Done.", **attempt),
+            loop.GateDecided(
+                cases=("F1",),
+                rung="fresh",
+                commit="c" * 40,
+                accepted=True,
+                toggled=("F1",),
+                ref=f"refs/captain/{RUN}/attempt/T1-c",
+                tree="2" * 40,
+            ),
+            loop.FoundGone(case="F2", by="c" * 40, reason="the test is there again"),
+            loop.LanesJoined(round=1, commit="c" * 40, tree="2" * 40),
+        ),
+    )
+
+
+def first_round() -> tuple[Event, ...]:
+    """The first round of T1, which a failing check keeps from being the last."""
+    return (*built(), *first_review(), *fixes())
 
 
 def second_round() -> tuple[Event, ...]:
-    """The second round of T1, reviewed with one finding."""
+    """The second round of T1, with nothing to mend."""
     return (
-        ev.TaskChanged(task="T1", state="building", reason="round 2"),
-        called("T1/build", "build", cost=None),
-        ev.SnapshotTaken(task="T1", round=2, base=BASE, commit="c" * 40, ref=f"refs/captain/{RUN}/task/T1/2", files=2),
-        ev.ShortcutsFound(
-            task="T1",
-            round=2,
-            findings=(),
-            questions=(finding("expected-changed", "minor", "Expected value changed (line 9, in test_week)."),),
-            unread=("tests/data/weeks.bin",),
+        ev.TaskChanged(task="T1", state="checking", reason="round 2"),
+        *steps(
+            loop.ReviewStarted(round=2, commit="c" * 40, reviewers=1),
+            loop.CommitChecked(round=2, commit="c" * 40, results=(result(FIX.checks[0]), result(SUITE))),
         ),
-        ev.TaskChanged(task="T1", state="checking"),
-        ev.ChecksRan(task="T1", round=2, commit="c" * 40, results=(result(FIX.checks[0]), result(SUITE))),
-        ev.TaskChanged(task="T1", state="reviewing"),
-        called("T1/review", "review"),
-        ev.Reviewed(
-            task="T1",
-            round=2,
-            reviewer="openai-chat:review-model",
-            findings=(finding("F1", "minor"),),
-            evidence=(("C2", 'dates.py line 12: "ISO week dates"'),),
+        ev.TaskChanged(task="T1", state="reviewing", reason="round 2"),
+        *steps(
+            loop.RulesApplied(
+                round=2,
+                commit="c" * 40,
+                questions=(finding("expected-changed", "minor", "Expected value changed (line 9, in test_week)."),),
+                unread=("tests/data/weeks.bin",),
+            ),
+            loop.ReviewEnded(round=2, reviewer="review-T1", cited=(("C2", 'dates.py line 12: "ISO week dates"'),)),
+            loop.ReviewsEnded(round=2),
         ),
     )
+
+
+def left_over() -> Case:
+    return Case(
+        id="F3",
+        finding=finding("F1", "minor"),
+        severity="minor",
+        status="recorded",
+        reason="an edit would do more harm",
+        admitted=True,
+    )
+
+
+def loop_ended(**more: Any) -> ev.LoopEnded:
+    fields: dict[str, Any] = {
+        "task": "T1",
+        "verdict": "converged_with_residuals",
+        "reason": "nothing is open; 1 finding known and not mended",
+        "rounds": 2,
+        "start": "b" * 40,
+        "commit": "c" * 40,
+        "start_weight": 13,
+        "weight": 1,
+        "residuals": (left_over(),),
+    }
+    return ev.LoopEnded(**{**fields, **more})
 
 
 def ending() -> tuple[Event, ...]:
     """T1 accepted with a residual, T2 given up, the result integrated."""
     return (
-        ev.LoopEnded(
-            task="T1",
-            verdict="converged_with_residuals",
-            reason="Nothing above minor is open.",
-            rounds=2,
-            kept_round=2,
-            commit="c" * 40,
-            residuals=(finding("F1", "minor"),),
+        *steps(
+            loop.LoopConcluded(
+                conclusion=Conclusion(verdict="converged_with_residuals", reason=loop_ended().reason),
+                handed_back="c" * 40,
+                weight=1,
+            )
         ),
+        loop_ended(),
         ev.TaskChanged(task="T1", state="accepted"),
         ev.BranchSet(branch=f"captain/{RUN}/task/T1", commit="c" * 40, task="T1"),
         ev.TaskChanged(task="T2", state="building", reason="round 1"),
@@ -227,7 +332,7 @@ def ending() -> tuple[Event, ...]:
             ref=f"refs/captain/{RUN}/salvaged/T2", commit="d" * 40, reason="The agent stopped half-way.", task="T2"
         ),
         ev.TaskChanged(task="T2", state="failed", reason="The agent made no progress for 6 turns."),
-        ev.ChecksRan(task=None, round=0, commit="e" * 40, results=(result(FIX.checks[0]), result(SUITE))),
+        ev.ChecksRan(commit="e" * 40, results=(result(FIX.checks[0]), result(SUITE))),
         ev.BranchSet(branch=f"captain/{RUN}/result", commit="e" * 40),
         ev.RunEnded(
             status="failed",
@@ -276,12 +381,25 @@ def hostile_run() -> tuple[Recorded, ...]:
         ev.Triaged(triage=Triage(kind="fix", reason=HOSTILE, reply=HOSTILE, diagnoses=(bug,))),
         ev.PlanAdopted(plan=Plan(summary=HOSTILE, tasks=(task,))),
         ev.TaskChanged(task="T1", state="building", reason=HOSTILE),
-        ev.DriftPutBack(task="T1", round=1, paths=(HOSTILE,), ref=HOSTILE),
-        ev.ShortcutsFound(task="T1", round=1, findings=(objection,), questions=(objection,), unread=(HOSTILE,)),
+        ev.DriftPutBack(task="T1", paths=(HOSTILE,), ref=HOSTILE),
         ev.FollowUpNoted(follow_up=FollowUp(title=HOSTILE, detail=HOSTILE, paths=(HOSTILE,), task="T1", ref=HOSTILE)),
-        ev.ChecksRan(task="T1", round=1, commit=BASE, results=(checked,)),
-        ev.Reviewed(task="T1", round=1, reviewer=HOSTILE, findings=(objection,), evidence=(("C2", HOSTILE),)),
-        ev.ChecksRan(task=None, round=0, commit=BASE, results=(checked,)),
+        *steps(
+            loop.LoopStarted(base=BASE, start=BASE, start_tree=BASE),
+            loop.ReviewStarted(round=1, commit=BASE, reviewers=1),
+            loop.CommitChecked(round=1, commit=BASE, results=(checked,)),
+            loop.RulesApplied(round=1, commit=BASE, findings=(objection,), questions=(objection,), unread=(HOSTILE,)),
+            proposed("F1", objection, reviewer=HOSTILE),
+            loop.ReviewEnded(round=1, reviewer=HOSTILE, findings=1, cited=(("C2", HOSTILE),)),
+            loop.ReviewEnded(round=1, reviewer=HOSTILE, problem=HOSTILE),
+            loop.ReviewsEnded(round=1),
+            loop.Ruled(case="F1", status="open", reason=HOSTILE, admitted=True),
+            loop.FixesPlanned(round=1, lanes=((("F1",),),)),
+            loop.FixStarted(cases=("F1",), rung="first", round=1, lane=0),
+            loop.FixAttempted(cases=("F1",), rung="first", round=1, commit=None, said=HOSTILE),
+            loop.GateDecided(cases=("F1",), rung="fresh", commit=BASE, accepted=False, clause="gone", reason=HOSTILE),
+            loop.CheckTurnedFlaky(check=HOSTILE),
+        ),
+        ev.ChecksRan(commit=BASE, results=(checked,)),
         ev.Kept(ref=HOSTILE, commit=BASE, reason=HOSTILE, task="T1"),
         ev.BranchSet(branch=HOSTILE, commit=BASE),
         ev.AgentEnded(agent="a", ending="failed", turns=1, summary=HOSTILE),

@@ -20,7 +20,7 @@ def test_the_report_holds_tasks_evidence_and_money_as_text() -> None:
     report = json.loads(to_json(RunView.of(whole_run())))
 
     task = report["tasks"][0]
-    assert (task["state"], task["verdict"], task["kept_round"]) == ("accepted", "converged_with_residuals", 2)
+    assert (task["state"], task["verdict"], task["weight"]) == ("accepted", "converged_with_residuals", 1)
     assert [entry["proof"] for entry in report["evidence"]] == ["proved", "cited", "none"]
     assert report["reproductions"][0]["state"] == "fixed"
     assert report["spend"]["total"]["cost_usd"] == "0.0375"

@@ -36,9 +36,9 @@ async def test_each_round_says_what_it_found_mended_and_brought(tmp_path: Path) 
     report = await brings_more(tmp_path)
 
     assert [figures.told() for figures in rounds_of(report.log)] == [
-        "round 1: 2 found, 2 verified, 2 fixed, 0 introduced, 0 reopened; 1 check passed; weight 6, then 0",
-        "round 2: 1 found, 1 verified, 1 fixed, 1 introduced, 0 reopened; 1 check passed; weight 3, then 0",
-        "round 3: 0 found, 0 verified, 0 fixed, 0 introduced, 0 reopened; 1 check passed; weight 0",
+        "round 1: 2 found, 2 verified, 2 fixed; 1 check passed; weight 6, then 0",
+        "round 2: 1 found, 1 verified, 1 fixed, 1 introduced; 1 check passed; weight 3, then 0",
+        "round 3: nothing found; 1 check passed; weight 0",
     ]
 
 
@@ -70,7 +70,7 @@ async def test_undone_and_declined_attempts_are_counted_and_no_fixes(tmp_path: P
 
     first = rounds_of(report.log)[0]
     assert (first.fixed, first.undone, first.declined) == (0, 3, 2)
-    assert first.told().endswith("0 reopened, 3 attempts undone, 2 declined; 1 check passed; weight 6")
+    assert first.told().endswith("3 attempts undone, 2 declined; 1 check passed; weight 6")
     assert menders(report.log) == (
         Mender(rung="first", attempts=2, kept=0, undone=1, declined=1),
         Mender(rung="fresh", attempts=2, kept=0, undone=1, declined=1),

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from captain.core import events as ev
+from captain.core import loop_events as loop
 from captain.core.events import EVENT_TYPES
 from captain.core.tasks import Plan, Triage
 from captain.reports import RunView
@@ -19,16 +20,23 @@ from tests.reports.sample import (
     RUN,
     START,
     SUITE,
+    built,
     called,
     diagnosis,
     ending,
     finding,
+    first_review,
     first_round,
+    fixes,
+    left_over,
+    loop_ended,
     opened,
     opening,
+    proposed,
     record,
     result,
     second_round,
+    steps,
     whole_run,
 )
 
@@ -63,28 +71,33 @@ def test_a_run_without_an_end_goes_on_until_now() -> None:
     assert view.elapsed_s(START + timedelta(seconds=90)) == 90.0
 
 
-def test_open_findings_are_those_of_the_latest_review_until_the_loop_ends() -> None:
-    events = (*opening(), *first_round(), *second_round())
+def test_open_is_what_is_to_be_mended_until_the_loop_ends() -> None:
+    events = (*opening(), *built(), *first_review())
 
-    assert RunView.of(record(*events)).tasks["T1"].open_findings == (finding("F1", "minor"),)
+    assert [case.id for case in RunView.of(record(*events)).tasks["T1"].open_cases] == ["F1", "F2"]
+    assert RunView.of(record(*events, *fixes())).tasks["T1"].open_cases == ()
 
 
 def test_after_the_loop_only_its_residuals_are_open() -> None:
-    end = ev.LoopEnded(task="T1", verdict="converged", reason="", rounds=2, kept_round=2, commit="c" * 40, residuals=())
+    view = RunView.of(record(*opening(), *first_round(), *second_round(), loop_ended()))
 
-    view = RunView.of(record(*opening(), *first_round(), *second_round(), end))
-
-    assert view.tasks["T1"].open_findings == ()
-    assert view.tasks["T1"].verdict == "converged"
+    assert view.tasks["T1"].open_cases == (left_over(),)
+    assert view.tasks["T1"].verdict == "converged_with_residuals"
 
 
-def test_an_objection_of_two_reviewers_is_counted_once() -> None:
-    review = ev.Reviewed(task="T1", round=1, reviewer="one", findings=(finding("F1"),))
-    other = ev.Reviewed(task="T1", round=1, reviewer="two", findings=(finding("F1"), finding("F2", claim="Other.")))
+def test_an_objection_of_two_reviewers_is_one_case() -> None:
+    twice = steps(
+        proposed("F1", finding("F1")),
+        proposed("F1", finding("F1"), reviewer="two", matched="anchor", heard="note"),
+        proposed("F2", finding("F2", claim="Other."), reviewer="two"),
+        loop.ReviewsEnded(round=1),
+        *(loop.Ruled(case=case, status="open", reason="", admitted=True) for case in ("F1", "F2")),
+    )
 
-    view = RunView.of(record(opened(), review, other))
+    view = RunView.of(record(opened(), *first_review()[:3], *twice))
 
-    assert [found.id for found in view.tasks["T1"].open_findings] == ["F1", "F2"]
+    assert [case.id for case in view.tasks["T1"].open_cases] == ["F1", "F2"]
+    assert view.tasks["T1"].rounds[1].admitted == ["F1", "F2"]
 
 
 def test_the_last_thing_a_tasks_agent_did_is_its_activity_until_the_agent_ends() -> None:
@@ -103,7 +116,7 @@ def test_a_task_takes_time_from_its_first_building_to_its_end() -> None:
     task = view.tasks["T1"]
 
     assert task.settled_at is not None
-    assert task.elapsed_s(START + timedelta(days=1)) == 50.0
+    assert task.elapsed_s(START + timedelta(days=1)) == 105.0
 
 
 class TestEvidence:
@@ -117,7 +130,7 @@ class TestEvidence:
         proofs = {(entry.task, entry.criterion.id): entry for entry in RunView.of(whole_run()).evidence}
 
         assert proofs["T1", "C2"].proof == "cited"
-        assert proofs["T1", "C2"].reviewer == "openai-chat:review-model"
+        assert proofs["T1", "C2"].reviewer == "review-T1"
 
     def test_a_task_that_never_got_to_a_check_has_no_evidence(self) -> None:
         proofs = {(entry.task, entry.criterion.id): entry for entry in RunView.of(whole_run()).evidence}
@@ -125,20 +138,17 @@ class TestEvidence:
         assert proofs["T2", "C1"].proof == "none"
 
     def test_a_check_that_fails_on_the_result_takes_the_proof_back(self) -> None:
-        broken = ev.ChecksRan(task=None, round=0, commit="f" * 40, results=(result(FIX.checks[0], 1), result(SUITE)))
+        broken = ev.ChecksRan(commit="f" * 40, results=(result(FIX.checks[0], 1), result(SUITE)))
 
-        view = RunView.of(record(*opening(), *first_round(), *second_round(), *ending()[:2], broken))
+        view = RunView.of(record(*opening(), *first_round(), *second_round(), *ending()[:3], broken))
 
         assert view.evidence[0].proof == "failed"
         assert view.reproductions[0].state == "still failing"
 
-    def test_only_the_kept_round_counts(self) -> None:
-        kept_first = ev.LoopEnded(
-            task="T1", verdict="diverging", reason="", rounds=2, kept_round=1, commit="b" * 40, residuals=()
-        )
-        change = ev.Reviewed(task="T1", round=1, reviewer="r", findings=(), evidence=(("C2", "  "),))
+    def test_only_what_is_handed_back_counts(self) -> None:
+        kept_first = loop_ended(verdict="diverging", commit="b" * 40)
 
-        view = RunView.of(record(*opening(), *first_round(), change, *second_round(), kept_first))
+        view = RunView.of(record(*opening(), *first_round(), *second_round(), kept_first))
 
         assert [entry.proof for entry in view.evidence[:2]] == ["proved", "none"]
         assert view.evidence[0].commit == "b" * 40

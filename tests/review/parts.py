@@ -7,7 +7,6 @@ from typing import Any
 
 from captain.core.findings import Finding, Proposal, Severity
 from captain.core.tasks import Check, CheckResult, Criterion, Scope, Task
-from captain.review import Round
 
 TASK = Task(
     id="T1",
@@ -42,7 +41,3 @@ def proposal(number: int, head: str | None = None, checks: Sequence[CheckResult]
     return Proposal(
         task=TASK, round=number, base="base", head=head or f"head-{number}", diff=f"+ {number}", checks=tuple(checks)
     )
-
-
-def round_(number: int, severities: Sequence[Severity] = (), head: str | None = None) -> Round:
-    return Round(proposal=proposal(number, head), findings=tuple(finding(severity) for severity in severities))

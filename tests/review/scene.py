@@ -14,7 +14,7 @@ from typing import Any
 from captain.core.cases import Vote
 from captain.core.findings import Finding, Proposal, Review, Severity
 from captain.core.tasks import Check
-from captain.review import ConvergingLoop, FixJob, LoopReport, Question
+from captain.review import FixJob, LoopReport, Question, ReviewLoop
 from captain.testing import git, make_repository
 from captain.workspace import Workspace
 
@@ -128,7 +128,7 @@ class Scene:
         git(root, "commit", "-q", "-m", "The change")
         return cls(root)
 
-    async def run(self, loop: ConvergingLoop, **more: Any) -> LoopReport:
+    async def run(self, loop: ReviewLoop, **more: Any) -> LoopReport:
         before = git(self.root, "for-each-ref", "refs/heads"), git(self.root, "status", "--porcelain")
         try:
             return await loop.run(self.root, "main", "work", run="r1", **more)
@@ -143,8 +143,8 @@ class Scene:
         return set(re.findall(r"refs/captain/\S+", git(self.root, "for-each-ref")))
 
 
-def loop(reviewers: Iterable[Any], fixer: Any, **more: Any) -> ConvergingLoop:
-    return ConvergingLoop(reviewers=tuple(reviewers), fixer=fixer, **{"checks": (TESTS,), **more})
+def loop(reviewers: Iterable[Any], fixer: Any, **more: Any) -> ReviewLoop:
+    return ReviewLoop(reviewers=tuple(reviewers), fixer=fixer, **{"checks": (TESTS,), **more})
 
 
 def statuses(report: LoopReport) -> dict[str, str]:

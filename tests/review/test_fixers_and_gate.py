@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from captain.core.loop_events import (
     ReviewsEnded,
 )
 from captain.core.tasks import Check, Criterion, Scope, Task
+from captain.guards import FileChange, Shortcut, ShortcutGuard
 from captain.review import CommandFixer, FixJob, ReviewPolicy
 from captain.testing import git
 from captain.workspace import Workspace
@@ -76,16 +78,32 @@ async def test_a_fixer_that_edits_everything_is_undone_by_the_scope_and_its_work
 
 
 async def test_a_shortcut_is_undone_with_the_reason_given_to_the_next_attempt(tmp_path: Path) -> None:
-    async def guard(before: str, after: str, /) -> list[str]:
-        return ["an assertion was removed"] if "SHORTCUT" in scene.text(after) else []
+    class Guard(ShortcutGuard):
+        def shortcuts(self, files: Iterable[FileChange]) -> tuple[Shortcut, ...]:
+            bad = [file for file in files if file.new and "SHORTCUT" in file.new]
+            return tuple(
+                Shortcut(
+                    rule="assertion-removed",
+                    title="an assertion was removed",
+                    path=file.path,
+                    line=1,
+                    side="new",
+                    symbol="",
+                    quote="SHORTCUT",
+                    why="",
+                    justified_by="",
+                    blocks=True,
+                )
+                for file in bad
+            )
 
     def shy(job: FixJob, text: str) -> str:
         return removes(job, text) if job.earlier else removes(job, text) + "SHORTCUT\n"
 
     scene, fixer = Scene.of(tmp_path, ONE_BUG), Edits(shy)
-    report = await scene.run(loop([Sees([bug("BUG1")])], fixer, shortcut_guard=guard))
+    report = await scene.run(loop([Sees([bug("BUG1")])], fixer, shortcut_guard=Guard()))
     assert report.verdict == "converged"
-    assert fixer.jobs[1].earlier[0].reason == "an assertion was removed"
+    assert fixer.jobs[1].earlier[0].reason == "app.py: An assertion was removed (line 1)."
     assert clauses(report.log) == ["scope", None]
 
 

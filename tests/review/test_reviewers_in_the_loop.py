@@ -13,7 +13,7 @@ from captain.core.errors import BadResponseError, UsageError
 from captain.core.findings import Proposal, Review
 from captain.core.loop_events import FindingProposed, LoopStarted, ReviewEnded, Voted
 from captain.core.tasks import Check, Criterion, Scope, Task
-from captain.review import ConvergingLoop, ReviewPolicy
+from captain.review import ReviewLoop, ReviewPolicy
 from captain.testing import git, make_repository
 from tests.review.scene import ALWAYS, TESTS, Edits, Says, Scene, Sees, Votes, bug, loop, opinion, removes, statuses
 
@@ -222,6 +222,6 @@ async def test_a_change_of_nothing_and_a_base_that_is_no_ancestor_are_usage_erro
 
 def test_a_loop_with_nothing_to_go_by_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="nothing to go by"):
-        ConvergingLoop(reviewers=(), fixer=Edits(removes))
+        ReviewLoop(reviewers=(), fixer=Edits(removes))
     with pytest.raises(UsageError, match="Two checks are called 'tests'"):
-        ConvergingLoop(reviewers=(), fixer=Edits(removes), checks=(TESTS, TESTS))
+        ReviewLoop(reviewers=(), fixer=Edits(removes), checks=(TESTS, TESTS))
