@@ -122,7 +122,7 @@ class TaskWork:
             await voyage.repository.set_ref(f"refs/heads/{branch}", head, None)
             return head
 
-        head = await voyage.step(f"task/{task.id}/branch", make, inputs=(kept, start), gives=str)
+        head = await voyage.step(f"task/{task.id}/branch", make, inputs={"kept": kept, "start": start}, gives=str)
         await voyage.tell(BranchSet(branch=branch, commit=head, task=task.id))
         return head
 
@@ -186,7 +186,7 @@ class _Author:
             return commit
 
         path = f"task/{task.id}/round/{round_}/snapshot"
-        commit = await voyage.step(path, take, inputs=(self.start, message), gives=str)
+        commit = await voyage.step(path, take, inputs={"start": self.start, "message": message}, gives=str)
         files = len(await voyage.repository.changes(self.start, commit))
         await voyage.tell(
             SnapshotTaken(task=task.id, round=round_, base=self.start, commit=commit, ref=ref, files=files)
@@ -209,7 +209,8 @@ class _Author:
             return await voyage.repository.put_back(snapshot, self.start, paths, message)
 
         path = f"task/{task.id}/round/{round_}/scope"
-        head = await voyage.step(path, undo, inputs=(snapshot, self.start, list(paths)), gives=str)
+        inputs = {"snapshot": snapshot, "start": self.start, "paths": list(paths)}
+        head = await voyage.step(path, undo, inputs=inputs, gives=str)
         await self.workspace.reset(head)
         await voyage.tell(DriftPutBack(task=task.id, round=round_, paths=paths, ref=ref))
         follow_up = FollowUp(
