@@ -14,7 +14,7 @@ from captain.core.events import Compacted, Event
 from captain.core.messages import Request, ToolResult, UserMessage
 from captain.core.usage import Usage
 from captain.models import Profile, ScriptedModel, ScriptedReply, call
-from captain.runs import MemoryStore
+from captain.runs import MemoryStore, RunJournal
 from captain.testing import FakeClock
 from captain.tools import tool
 

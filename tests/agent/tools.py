@@ -11,7 +11,7 @@ from captain.core.events import Event
 from captain.core.messages import Message, Request, Text, ToolResult, UserMessage
 from captain.core.usage import Budget
 from captain.models import Model, ScriptedModel
-from captain.runs import Ledger, MemoryStore
+from captain.runs import Ledger, MemoryStore, RunJournal
 from captain.testing import FakeClock
 from captain.tools import ToolOutput, tool
 

@@ -168,13 +168,14 @@ class Blocked:
         self._reached, self._may_go = threading.Event(), threading.Event()
         loop = asyncio.get_running_loop()
         self._jobs.put(_Job(loop.create_future(), loop, call=self._wait))
+        self._reached.wait(60)
 
     def _wait(self) -> None:
         self._reached.set()
         self._may_go.wait(60)
 
     async def until_something_waits(self) -> None:
-        await until(lambda: self._reached.is_set() and self._jobs.qsize() == 1)
+        await until(lambda: self._jobs.qsize() == 1)
 
     def let_go(self) -> None:
         self._may_go.set()
