@@ -14,13 +14,15 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from captain.core.errors import UsageError
-from captain.core.events import Recorded
+from captain.core.events import Recorded, RunEnded
 from captain.runs.entries import decode_event
 from captain.runs.holds import Holder, holder, marks_beside
+from captain.runs.intents import read_intent
 from captain.runs.sqlite import Reader, explained, version_of
 
 _JOURNAL: Final = "journal.sqlite"
@@ -110,6 +112,16 @@ def private_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """Of one record, in numbers. `unfinished` are paths of steps with the kind of their effect."""
+
+    entries: int
+    events: int
+    finished: int
+    unfinished: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRun:
     """A run as its journal has it, going on or over."""
@@ -129,6 +141,27 @@ class StoredRun:
     def events(self) -> tuple[Recorded, ...]:
         with Reader.open(self.project.journal) as reader:
             return tuple(decode_event(entry) for entry in reader.entries(self.id, events_only=True))
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it was over; None if it is not, or was interrupted."""
+        return next((one.at for one in reversed(self.events()) if isinstance(one.event, RunEnded)), None)
+
+    def facts(self) -> RunFacts:
+        with Reader.open(self.project.journal) as reader:
+            entries = tuple(reader.entries(self.id, results=False))
+        begun: dict[str, str] = {}
+        for entry in entries:
+            if entry.kind == "started":
+                begun[entry.key] = read_intent(entry.seq, entry.body).effect
+            elif entry.kind != "event":
+                begun.pop(entry.key, None)
+        return RunFacts(
+            entries=len(entries),
+            events=sum(entry.kind == "event" for entry in entries),
+            finished=sum(entry.kind == "finished" for entry in entries),
+            unfinished=tuple(begun.items()),
+        )
 
 
 def stored_projects(state_dir: Path) -> tuple[Project, ...]:
