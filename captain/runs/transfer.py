@@ -26,7 +26,7 @@ _LIMIT_BYTES: Final = 2 * 1024**3
 
 
 def export_run(journal: Path, run: str, into: Path) -> int:
-    """Writes a file that must not be there yet; gives the number of entries. Secrets are masked in the record already."""
+    """Writes a file that must not be there yet; gives the number of entries. Secrets are masked already."""
     with Reader.open(journal) as reader:
         lines = [_line(entry) for entry in reader.entries(run)]
     if not lines:
