@@ -159,6 +159,8 @@ async def main():
         await journal.step(f"s/{number}", give, inputs={"n": number}, gives=str, effect="call")
         print(number, flush=True)
         number += 1
+        if sys.argv[2:]:
+            sys.stdin.readline()
 anyio.run(main)
 """
 
@@ -182,7 +184,10 @@ async def test_every_step_that_was_acknowledged_is_there_after_kill_9(path: Path
 
 
 async def test_a_process_that_was_suspended_and_lost_its_run_writes_nothing_any_more(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
+    argv = [sys.executable, "-c", WRITER, str(path), "one at a time"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, text=True, **pipes) as writer:
+        assert writer.stdin is not None
         assert writer.stdout is not None
         writer.stdout.readline()
         os.kill(writer.pid, signal.SIGSTOP)
@@ -191,7 +196,7 @@ async def test_a_process_that_was_suspended_and_lost_its_run_writes_nothing_any_
         store = await SqliteStore.open(path, "r", take_over=True)
         before = await store.load()
         os.kill(writer.pid, signal.SIGCONT)
-        writer.stdout.read()
+        writer.stdin.close()
         await until(lambda: writer.poll() is not None)
         assert writer.returncode != 0
     assert await store.load() == before
