@@ -185,8 +185,8 @@ async def test_every_step_that_was_acknowledged_is_there_after_kill_9(path: Path
 
 async def test_a_process_that_was_suspended_and_lost_its_run_writes_nothing_any_more(path: Path) -> None:
     argv = [sys.executable, "-c", WRITER, str(path), "one at a time"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(argv, text=True, **pipes) as writer:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as writer:
         assert writer.stdin is not None
         assert writer.stdout is not None
         writer.stdout.readline()
