@@ -67,6 +67,19 @@ async def test_a_full_disk_is_said_and_what_was_kept_stays_and_the_run_goes_on_o
     await again.aclose()
 
 
+async def test_a_state_folder_that_was_made_read_only_is_read_and_not_written(small_disk: Path) -> None:
+    path = small_disk / "journal.sqlite"
+    journal = await opened(path)
+    await journal.record(Noticed(text="x"))
+    await journal.aclose()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with Reader.open(path) as reader:
+        assert len(list(reader.entries("r"))) == 1
+    with pytest.raises(JournalError, match="cannot be") as caught:
+        await opened(path)
+    assert caught.value.hint
+
+
 async def test_a_held_write_lock_is_said_and_the_next_append_works(path: Path) -> None:
     journal = await RunJournal.open(await SqliteStore.open(path, "r", busy_timeout_s=0.05), FakeClock())
     other = sqlite3.connect(path, isolation_level=None)
