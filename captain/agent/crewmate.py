@@ -18,7 +18,7 @@ from captain.core.masking import Masker
 from captain.core.messages import Reply, Request, Settings, ToolCall
 from captain.core.usage import Budget, Usage
 from captain.models import Model, complete, cost_usd, reply_cost_usd
-from captain.runs import Journal, Ledger
+from captain.runs import Effect, Journal, Ledger
 from captain.sandbox import secret_variables
 from captain.tools import ToolOutput
 
@@ -93,9 +93,12 @@ class Crewmate:
         if self.journal is None:
             return await call()
         digest = codec.digest(request) if inputs is None else inputs()
-        return await self.journal.step(path, call, inputs=(self.model.id, request.instructions, digest), gives=Reply)
+        given = {"model": self.model.id, "instructions": request.instructions, "conversation": digest}
+        return await self.journal.step(path, call, inputs=given, gives=Reply, effect="call")
 
-    async def use(self, call: ToolCall, work: Callable[[], Awaitable[ToolOutput]], *, path: str) -> Used:
+    async def use(
+        self, call: ToolCall, work: Callable[[], Awaitable[ToolOutput]], *, path: str, effect: Effect
+    ) -> Used:
         """One tool call."""
 
         async def run() -> Used:
@@ -115,7 +118,8 @@ class Crewmate:
 
         if self.journal is None:
             return await run()
-        return await self.journal.step(path, run, inputs=(call.name, call.arguments), gives=Used)
+        given = {"tool": call.name, "arguments": call.arguments}
+        return await self.journal.step(path, run, inputs=given, gives=Used, effect=effect)
 
     async def tell(self, event: Event) -> None:
         if self.journal is not None:

@@ -14,6 +14,7 @@ from captain.core.errors import ToolError
 from captain.core.masking import MASK
 from captain.core.messages import JsonObject, Text, ToolCall
 from captain.core.together import together
+from captain.runs import Effect
 from captain.tools import Tool, ToolContext, ToolOutput, clip, said
 
 _RESULT_LIMIT_CHARS: Final = 40_000
@@ -38,7 +39,7 @@ class Toolbox:
         async def run(job: tuple[int, ToolCall]) -> Used:
             place, call = job
             work = partial(self._call, call, context)
-            return await self._mate.use(call, work, path=f"{path}/{place + 1}")
+            return await self._mate.use(call, work, path=f"{path}/{place + 1}", effect=self._effect(call))
 
         done: list[Used] = []
         for at_once, group in groupby(enumerate(calls), key=self._is_read):
@@ -49,9 +50,15 @@ class Toolbox:
                 done += [await run(job) for job in jobs]
         return tuple(done)
 
+    def _effect(self, call: ToolCall) -> Effect:
+        """As the journal names it; a call of a tool that is not there does nothing."""
+        tool = self._by_name.get(call.name)
+        if tool is None:
+            return "read"
+        return "command" if tool.effect == "execute" else tool.effect
+
     def _is_read(self, job: tuple[int, ToolCall]) -> bool:
-        tool = self._by_name.get(job[1].name)
-        return tool is not None and tool.effect == "read"
+        return job[1].name in self._by_name and self._effect(job[1]) == "read"
 
     async def _call(self, call: ToolCall, context: ToolContext) -> ToolOutput:
         """What the model is shown: masked, and only then clipped, as half a secret is not recognised."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from captain.cli import doctor, flags, scope
+from captain.cli import doctor, flags, runs, scope
 from captain.cli.boundary import Switches
 from captain.cli.exits import CANCELLED, EXIT_CODES
 from captain.cli.review import review
@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(scope.app)
+app.add_typer(runs.app)
 
 
 app.command()(shortcuts)
@@ -156,26 +157,6 @@ def demo(
     code = _finish(lambda: pursue(carrier.start(shown.request, repo=shown.repo), screen), screen)
     say(f"The demo's repository is {one_line(str(shown.repo))}; look around in it, and delete it when you are done.")
     return code
-
-
-@app.command()
-def runs(
-    *,
-    repo: flags.Repo = Path(),
-    everywhere: Annotated[bool, typer.Option("--all", help="Runs of all repositories.")] = False,
-    state_dir: flags.StateDir = None,
-) -> None:
-    """List the runs on record, newest first."""
-    from captain.cli import history
-    from captain.runs import default_state_dir, stored_runs
-
-    found = stored_runs(state_dir or default_state_dir(), None if everywhere else history.git_dir_of(repo))
-    for line in history.list_runs(found, width=history.terminal_width()):
-        print(line)
-    if not found:
-        print(
-            "No run is on record." if everywhere else "No run of this repository is on record; --all lists the others."
-        )
 
 
 @app.command()

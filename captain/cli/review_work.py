@@ -84,21 +84,21 @@ async def carry(order: Order, hear: Callable[[LoopEvent], Awaitable[None]], note
     project.create(repository.common_dir)
     clock = SystemClock()
     run = ids.new_run_id(clock.now())
-    with project.hold(run) as folder:
-        async with AsyncExitStack() as stack:
-            work = await stack.enter_async_context(_at_work(order, run, project.workspaces, sandbox, note))
-            started_s = clock.monotonic_s()
-            report = await work.loop(hear)
-            elapsed_s = clock.monotonic_s() - started_s
-            return Reviewed(
-                report=work.masker.value(report),
-                meter=work.meter(),
-                places=await _places(report, order),
-                notes=work.notes,
-                changed=await _changed(order),
-                elapsed_s=elapsed_s,
-                folder=folder,
-            )
+    folder = project.make_run_folder(run)
+    async with AsyncExitStack() as stack:
+        work = await stack.enter_async_context(_at_work(order, run, project.workspaces, sandbox, note))
+        started_s = clock.monotonic_s()
+        report = await work.loop(hear)
+        elapsed_s = clock.monotonic_s() - started_s
+        return Reviewed(
+            report=work.masker.value(report),
+            meter=work.meter(),
+            places=await _places(report, order),
+            notes=work.notes,
+            changed=await _changed(order),
+            elapsed_s=elapsed_s,
+            folder=folder,
+        )
 
 
 @asynccontextmanager
@@ -110,7 +110,7 @@ async def _at_work(
     from captain.core.usage import Budget, Usage
     from captain.models import Model, Outfitter, cost_usd, secrets_of
     from captain.orchestration.memory import ProjectMemory
-    from captain.runs import Journal, Ledger, MemoryStore
+    from captain.runs import Ledger, MemoryStore, RunJournal
     from captain.sandbox import secret_variables
     from captain.workspace import Workspaces, reclaim
 
@@ -153,7 +153,7 @@ async def _at_work(
             run=run,
             workspaces=workspaces,
             sandbox=sandbox,
-            journal=await Journal.open(MemoryStore(), clock, masker),
+            journal=await RunJournal.open(MemoryStore(), clock, masker),
             ledger=Ledger(order.budget or Budget(), clock),
             reviewing=tuple(reviewing),
             build=build,

@@ -17,7 +17,10 @@
     ├── SandboxError
     │   └── SandboxUnavailableError  nothing on this machine holds what was asked for
     ├── BudgetExceededError         a limit would be passed by the next call
-    ├── JournalError
+    ├── JournalError                the record of a run cannot be read or written
+    │   ├── ReplayError             a step is asked for with other inputs than it is recorded with
+    │   ├── RunHeldError            another process carries the run
+    │   └── UnfinishedEffectError   an effect had begun and its outcome is not known
     └── ToolError                   told to the model as the tool's result
         └── FileMissingError        there is no file at that path
 
@@ -144,6 +147,45 @@ class BudgetExceededError(CaptainError):
 
 class JournalError(CaptainError):
     """The record of a run cannot be read or written, or does not fit what is asked of it."""
+
+
+class ReplayError(JournalError):
+    """A recorded step is asked for with other inputs: `changes` has the name, the old and the new of each.
+
+    They are masked and shortened; None stands for an input that was not there.
+    """
+
+    def __init__(
+        self, message: str, *, path: str, changes: tuple[tuple[str, str | None, str | None], ...], hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.changes = changes
+
+
+class RunHeldError(JournalError):
+    """Another process carries the run: `pid` on `host`, `since` an ISO 8601 time."""
+
+    def __init__(self, message: str, *, run: str, pid: int, host: str, since: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run = run
+        self.pid = pid
+        self.host = host
+        self.since = since
+
+
+class UnfinishedEffectError(JournalError):
+    """The effect of the step `path` had begun at `began_at`, and whether it happened is not recorded.
+
+    `key` is its idempotency key, by which the other side may know it.
+    """
+
+    def __init__(self, message: str, *, path: str, effect: str, key: str, began_at: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.effect = effect
+        self.key = key
+        self.began_at = began_at
 
 
 class ToolError(CaptainError):

@@ -22,7 +22,7 @@ from captain.guards import Approver, Hook, PermissionDesk, Rule
 from captain.models import Model, cost_usd, secrets_of
 from captain.orchestration.memory import ProjectMemory
 from captain.review import BALANCED, Reviewer, ReviewPolicy
-from captain.runs import Journal, Ledger
+from captain.runs import Effect, Journal, Ledger
 from captain.sandbox import Box, ExecResult
 from captain.tools import Tool, clip
 from captain.workspace import MergeResult, Repository, Workspaces
@@ -145,18 +145,21 @@ class Voyage:
         """A command's output as it is kept and told to agents."""
         return shown(result, box, self.journal.masker)
 
-    async def step(self, path: str, work: Callable[[], Awaitable[T]], *, inputs: object, gives: type[T]) -> T:
+    async def step(
+        self, path: str, work: Callable[[], Awaitable[T]], *, inputs: object, gives: type[T], effect: Effect = "write"
+    ) -> T:
         """`Journal.step`: every effect of a run goes through here."""
-        return await self.journal.step(path, work, inputs=inputs, gives=gives)
+        return await self.journal.step(path, work, inputs=inputs, gives=gives, effect=effect)
 
     async def set_ref(self, ref: str, commit: str, *, path: str) -> None:
         """Makes a ref of the run's own that does not exist yet."""
         make = partial(self.repository.set_ref, ref, commit, None)
-        await self.step(path, make, inputs=(ref, commit), gives=NoneType)
+        await self.step(path, make, inputs={"ref": ref, "commit": commit}, gives=NoneType)
 
     async def merge(self, ours: str, theirs: str, message: str, *, path: str) -> MergeResult:
         merge = partial(self.repository.merge, ours, theirs, message)
-        return await self.step(path, merge, inputs=(ours, theirs), gives=MergeResult)
+        # it only adds objects: no ref moves
+        return await self.step(path, merge, inputs={"ours": ours, "theirs": theirs}, gives=MergeResult, effect="read")
 
     @asynccontextmanager
     async def fresh_box(self, name: str, commit: str) -> AsyncIterator[Box]:
@@ -179,7 +182,9 @@ class Voyage:
 
         if not checks:
             return ()
-        return tuple(await self.step(path, run, inputs=(commit, list(checks)), gives=list[CheckResult]))
+        inputs = {"commit": commit, "checks": list(checks)}
+        # on a copy of its own, which is gone afterwards: nothing is left to reset before it is repeated
+        return tuple(await self.step(path, run, inputs=inputs, gives=list[CheckResult], effect="read"))
 
     async def _run_check(self, check: Check, box: Box) -> CheckResult:
         result = await box.run_shell(check.command, timeout_s=self.options.command_timeout_s)

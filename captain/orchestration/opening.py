@@ -20,7 +20,7 @@ from captain.guards import PermissionDesk
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.memory import ProjectMemory
 from captain.orchestration.project_files import ignored_settings
-from captain.runs import Journal, Ledger, Project, SqliteStore
+from captain.runs import Ledger, Project, RunJournal, SqliteStore
 from captain.sandbox import Sandbox, detect, secret_variables
 from captain.workspace import Repository, Salvaged, Workspaces, reclaim
 
@@ -43,7 +43,7 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
     if not request.strip():
         raise UsageError("The request is empty.", hint="Say in a sentence or more what should be done.")
     repository = await Repository.open(repo)
-    state_dir = setting.state_dir.absolute()
+    state_dir = setting.state_dir.resolve()
     if state_dir.is_relative_to(repository.root):
         raise UsageError(
             f"The state folder {state_dir} is inside the work tree {repository.root}.",
@@ -55,18 +55,18 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
     project = Project.of(state_dir, repository.common_dir)
     project.create(repository.common_dir)
     run = ids.new_run_id(setting.clock.now())
-    with project.hold(run) as folder:
-        store = await SqliteStore.open(project.journal, run)
+    folder = project.make_run_folder(run)
+    store = await SqliteStore.open(project.journal, run)
+    try:
+        voyage = await _open(
+            request, run, repository=repository, project=project, store=store, sandbox=sandbox, setting=setting
+        )
         try:
-            voyage = await _open(
-                request, run, repository=repository, project=project, store=store, sandbox=sandbox, setting=setting
-            )
-            try:
-                yield voyage, folder
-            finally:
-                await voyage.workspaces.close()
+            yield voyage, folder
         finally:
-            await store.aclose()
+            await voyage.workspaces.close()
+    finally:
+        await store.aclose()
 
 
 async def _open(
@@ -88,7 +88,7 @@ async def _open(
     memory = await ProjectMemory.read(repository, base, files)
     named = secret_variables() | secret_variables(options.policy.env)
     masker = Masker([*setting.team.secrets(), *options.secrets], named=named)
-    journal = await Journal.open(store, setting.clock, masker)
+    journal = await RunJournal.open(store, setting.clock, masker)
     voyage = Voyage(
         run=run,
         request=request,

@@ -168,7 +168,7 @@ class TaskWork:
             await voyage.repository.set_ref(f"refs/heads/{branch}", head, None)
             return head
 
-        head = await voyage.step(f"task/{task.id}/branch", make, inputs=(kept, start), gives=str)
+        head = await voyage.step(f"task/{task.id}/branch", make, inputs={"kept": kept, "start": start}, gives=str)
         await voyage.tell(BranchSet(branch=branch, commit=head, task=task.id))
         return head
 
@@ -207,7 +207,7 @@ class _Author:
             return commit
 
         path = f"task/{task.id}/snapshot/{number}"
-        commit = await voyage.step(path, take, inputs=(self.start, task.title), gives=str)
+        commit = await voyage.step(path, take, inputs={"start": self.start, "title": task.title}, gives=str)
         files = len(await voyage.repository.changes(self.start, commit))
         await voyage.tell(SnapshotTaken(task=task.id, base=self.start, commit=commit, ref=ref, files=files))
         return commit
@@ -227,7 +227,8 @@ class _Author:
             return await voyage.repository.put_back(snapshot, self.start, paths, message)
 
         path = f"task/{task.id}/scope"
-        head = await voyage.step(path, undo, inputs=(snapshot, self.start, list(paths)), gives=str)
+        inputs = {"snapshot": snapshot, "start": self.start, "paths": list(paths)}
+        head = await voyage.step(path, undo, inputs=inputs, gives=str)
         await voyage.tell(DriftPutBack(task=task.id, paths=paths, ref=ref))
         reasons = _listed([ruling.reason for ruling in judged.refused])
         follow_up = FollowUp(

@@ -1,19 +1,30 @@
 """Runs that leave a record: the journal, the ledger, and the folder they live in."""
 
-from captain.runs.journal import Entry, Journal, MemoryStore, Store
+from captain.runs.entries import Entry, MemoryStore, Store
+from captain.runs.holds import Holder
+from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfinished
+from captain.runs.journal import Journal, RunJournal
 from captain.runs.ledger import Ledger
-from captain.runs.sqlite import SqliteStore
 from captain.runs.state import Project, StoredRun, default_state_dir, find_run, stored_projects, stored_runs
+from captain.runs.writer import SqliteStore
 
 __all__ = [
+    "Effect",
     "Entry",
+    "Happened",
+    "Holder",
+    "Intent",
     "Journal",
     "Ledger",
     "MemoryStore",
     "Project",
+    "Repeat",
+    "RunJournal",
+    "Settle",
     "SqliteStore",
     "Store",
     "StoredRun",
+    "Unfinished",
     "default_state_dir",
     "find_run",
     "stored_projects",

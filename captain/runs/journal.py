@@ -1,6 +1,6 @@
 """The journal: everything a run did, append-only, and the one way a run has an effect.
 
-`step` runs something once per path and remembers what it gave; `record` adds an event. Both are rows of
+`step` does something once per path and remembers what it gave; `record` adds an event. Both are rows of
 the same sequence, so that report, live view and resume are readings of one thing.
 """
 
@@ -9,145 +9,172 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from captain.core import codec
 from captain.core.clock import Clock
 from captain.core.errors import JournalError
-from captain.core.events import EVENT_TYPES, Event, Recorded, RunEnded
+from captain.core.events import Event, Recorded, RunEnded
 from captain.core.masking import Masker
+from captain.runs.entries import Entry, EntryKind, Store, decode_event
+from captain.runs.intents import REPEATABLE, Effect, Happened, Intent, Settle, Unfinished, read_intent, refuse
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One row. `key` is an event's kind or a step's path; `body` is JSON.
-
-    A step leaves `started` (its body is the digest of its inputs) and then `finished` (its result) or
-    `broke_off` (the name of the error).
-    """
-
-    seq: int
-    at: datetime
-    kind: Literal["event", "started", "finished", "broke_off"]
-    key: str
-    body: str
+_CUT_SHORT: Final = frozenset({"CancelledError", "Cancelled", "KeyboardInterrupt", "SystemExit", "GeneratorExit"})
+"""What breaks a step off in the middle: nobody has said that it failed, so it may have happened."""
 
 
-class Store(Protocol):
-    """Where the entries of one run are kept. `append` returns when the entry is durable."""
+class Journal(Protocol):
+    """The record of one run. `captain.testing.JournalContract` is what every implementation has to pass."""
 
-    async def append(self, entry: Entry) -> None: ...
+    @property
+    def masker(self) -> Masker:
+        """Takes secrets out of whatever goes in."""
+        ...
 
-    async def load(self) -> tuple[Entry, ...]: ...
+    @property
+    def events(self) -> tuple[Recorded, ...]: ...
+
+    @property
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """Steps that had begun and have no outcome: after a crash, what may have happened, in order."""
+        ...
+
+    async def step(
+        self,
+        path: str,
+        work: Callable[[], Awaitable[T]],
+        *,
+        inputs: object,
+        gives: type[T],
+        effect: Effect,
+        settle: Settle | None = None,
+    ) -> T:
+        """What `work` gives, remembered under `path`: a finished step is never done twice.
+
+        `inputs` are values the codec writes, best a mapping by name. A path that finished with others is a
+        `ReplayError`. Before anything but a `read`, the intent is durable. A step that a crash left unfinished is
+        repeated if it is a `read` or a `call`; otherwise `settle` decides, the journal's own if none is given,
+        and without any it is an `UnfinishedEffectError`.
+        """
+        ...
+
+    async def record(self, event: Event) -> None:
+        """Adds an event; it is durable, and visible to readers, when this returns."""
+        ...
+
+    def follow(self) -> AsyncIterator[Recorded]:
+        """Every event from the first to `RunEnded`, or to the last there is once the journal is sealed.
+
+        Each reader has its own place in the list, so a slow one holds up nobody and misses nothing.
+        """
+        ...
+
+    def seal(self) -> None:
+        """No event follows: whoever waits for one is let go."""
+        ...
 
     async def aclose(self) -> None: ...
 
 
-class MemoryStore:
-    """Keeps entries in this process only."""
+@dataclass(slots=True, eq=False)
+class _Draft:
+    """An entry that has no number yet; `outcome` is that number or why it could not be kept."""
 
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
-
-    async def append(self, entry: Entry) -> None:
-        self._entries.append(entry)
-
-    async def load(self) -> tuple[Entry, ...]:
-        return tuple(self._entries)
-
-    async def aclose(self) -> None:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    digest: str
+    at: datetime
+    kind: EntryKind
+    key: str
     body: str
+    event: Event | None = None
+    outcome: int | Exception | None = None
 
 
-class Journal:
-    """The record of one run, over a `Store`. Open it with `Journal.open`.
+class RunJournal:
+    """The journal over a `Store`. Open it with `RunJournal.open`.
 
     Whatever goes in is masked by `masker` first, and a step gives what was kept: the same at once and when
-    the run is resumed.
+    the run is resumed. What parallel steps have to say while the store is writing goes in together next.
     """
 
-    def __init__(self, store: Store, clock: Clock, masker: Masker | None = None) -> None:
-        self.masker = masker or Masker()
+    def __init__(self, store: Store, clock: Clock, masker: Masker | None = None, settle: Settle | None = None) -> None:
+        self._masker = masker or Masker()
         self._store = store
         self._clock = clock
+        self._settle = settle or refuse
         self._seq = 0
-        self._append = anyio.Lock()
-        self._finished: dict[str, _Finished] = {}
+        self._last: datetime | None = None
+        self._drafts: list[_Draft] = []
+        self._writing = anyio.Lock()
+        self._finished: dict[str, tuple[int, Intent]] = {}
+        self._unfinished: dict[str, Unfinished] = {}
+        self._failures: dict[str, int] = {}
+        self._at_work: set[str] = set()
         self._events: list[Recorded] = []
         self._news = anyio.Event()
         self._sealed = False
 
     @classmethod
-    async def open(cls, store: Store, clock: Clock, masker: Masker | None = None) -> Journal:
+    async def open(
+        cls, store: Store, clock: Clock, masker: Masker | None = None, *, settle: Settle | None = None
+    ) -> RunJournal:
         """Reads what the store holds already."""
-        journal = cls(store, clock, masker)
-        started: dict[str, str] = {}
+        journal = cls(store, clock, masker, settle)
         for entry in await store.load():
-            journal._seq = entry.seq
-            match entry.kind:
-                case "event":
-                    journal._events.append(decode_event(entry))
-                case "started":
-                    started[entry.key] = entry.body
-                case "finished":
-                    journal._finished[entry.key] = _Finished(started[entry.key], entry.body)
-                case "broke_off":
-                    started.pop(entry.key, None)
+            journal._read(entry)
         return journal
 
-    async def step(self, path: str, work: Callable[[], Awaitable[T]], *, inputs: object, gives: type[T]) -> T:
-        """What `work` gives, remembered under `path`: a finished step is never done twice.
-
-        `inputs` is any value the codec writes. A path that finished with other inputs is a `JournalError`.
-        """
-        digest = codec.digest(inputs)
-        if (known := self._finished.get(path)) is not None:
-            if known.digest != digest:
-                raise JournalError(
-                    f"The step {path!r} is recorded with other inputs than it is asked for now.",
-                    hint="A record belongs to one request in one repository; start a new run.",
-                )
-            return codec.from_json(gives, known.body)
-        await self._add("started", path, digest)
-        try:
-            result = self.masker.value(await work())
-            body = codec.to_json(result, gives)
-        except BaseException as error:
-            with anyio.CancelScope(shield=True):
-                await self._add("broke_off", path, codec.to_json(type(error).__name__))
-            raise
-        with anyio.CancelScope(shield=True):  # it happened: a cancellation must not lose that
-            await self._add("finished", path, body)
-        self._finished[path] = _Finished(digest, body)
-        return result
-
-    async def record(self, event: Event) -> None:
-        """Adds an event; it is durable, and visible to subscribers, when this returns."""
-        event = self.masker.value(event)
-        entry = await self._add("event", event.kind, codec.to_json(event))
-        self._events.append(Recorded(seq=entry.seq, at=entry.at, event=event))
-        self._news.set()
-        self._news = anyio.Event()
+    @property
+    def masker(self) -> Masker:
+        return self._masker
 
     @property
     def events(self) -> tuple[Recorded, ...]:
         return tuple(self._events)
 
-    async def follow(self) -> AsyncIterator[Recorded]:
-        """Every event from the first to `RunEnded`, or to the last there is once the journal is sealed.
+    @property
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        return tuple(self._unfinished.values())
 
-        Each reader has its own place in the list, so a slow one holds up nobody and misses nothing.
-        """
+    async def step(
+        self,
+        path: str,
+        work: Callable[[], Awaitable[T]],
+        *,
+        inputs: object,
+        gives: type[T],
+        effect: Effect,
+        settle: Settle | None = None,
+    ) -> T:
+        failures = self._failures.get(path, 0)
+        intent = Intent.of(self._store.run, path, effect, inputs, masker=self._masker, failures=failures)
+        if (known := self._finished.get(path)) is not None:
+            seq, before = known
+            before.refuse_other(path, intent)
+            return codec.from_json(gives, await self._store.body(seq))
+        if path in self._at_work:
+            raise JournalError(
+                f"The step {path!r} is at work already.", hint="Give each step of a run a path of its own."
+            )
+        self._at_work.add(path)
+        try:
+            left = self._unfinished.get(path)
+            if left is not None and not {left.intent.effect, effect} <= REPEATABLE:
+                decided = await (settle or self._settle)(left)
+                if isinstance(decided, Happened):
+                    return await self._take(path, intent, decided, gives)
+            return await self._carry_out(path, work, intent, gives)
+        finally:
+            self._at_work.discard(path)
+
+    async def record(self, event: Event) -> None:
+        event = self._masker.value(event)
+        await self._add(self._draft("event", event.kind, codec.to_json(event), event))
+
+    async def follow(self) -> AsyncIterator[Recorded]:
         place = 0
         while True:
             while place < len(self._events):
@@ -161,28 +188,121 @@ class Journal:
             await self._news.wait()
 
     def seal(self) -> None:
-        """No event follows: whoever waits for one is let go."""
         self._sealed = True
         self._news.set()
 
     async def aclose(self) -> None:
-        await self._store.aclose()
+        with anyio.CancelScope(shield=True):
+            try:
+                async with self._writing:
+                    await self._write()
+            finally:
+                await self._store.aclose()
 
-    async def _add(self, kind: Literal["event", "started", "finished", "broke_off"], key: str, body: str) -> Entry:
-        async with self._append:
-            entry = Entry(seq=self._seq + 1, at=self._clock.now(), kind=kind, key=key, body=body)
-            await self._store.append(entry)
-            self._seq = entry.seq
-            return entry
+    async def _take(self, path: str, intent: Intent, decided: Happened, gives: type[T]) -> T:
+        """What somebody else knows of an outcome, as the step's own."""
+        body = codec.to_json(self._masker.value(decided.result), gives)
+        result = codec.from_json(gives, body)
+        await self._finish(path, intent, body, self._draft("started", path, intent.written()))
+        return result
 
+    async def _carry_out(self, path: str, work: Callable[[], Awaitable[T]], intent: Intent, gives: type[T]) -> T:
+        begun = _Draft(self._clock.now(), "started", path, intent.written())
+        # A read leaves nothing to settle after a crash, so it costs no write of its own: it goes in with its outcome.
+        together = (begun,) if intent.effect == "read" else ()
+        if not together:
+            with anyio.CancelScope(shield=True):
+                await self._add(begun)
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            result = self._masker.value(await work())
+            body = codec.to_json(result, gives)
+        except BaseException as error:
+            name = type(error).__name__
+            with anyio.CancelScope(shield=True):
+                await self._add(*together, self._draft("broke_off", path, codec.to_json(name)))
+            self._broke_off(path, name, Unfinished(path=path, intent=intent, began_at=begun.at))
+            raise
+        await self._finish(path, intent, body, *together)
+        return result
 
-def decode_event(entry: Entry) -> Recorded:
-    """The event in a row of kind `event`."""
-    try:
-        event = codec.from_json(EVENT_TYPES[entry.key], entry.body)
-    except (KeyError, ValueError) as error:
-        raise JournalError(
-            f"Entry {entry.seq} of the record holds an event {entry.key!r} that cannot be read: {error}",
-            hint="The record was written by another version of Captain; read it with that version.",
-        ) from error
-    return Recorded(seq=entry.seq, at=entry.at, event=event)
+    async def _finish(self, path: str, intent: Intent, body: str, *together: _Draft) -> None:
+        with anyio.CancelScope(shield=True):  # it happened: a cancellation must not lose that
+            seq = await self._add(*together, self._draft("finished", path, body))
+        self._finished[path] = (seq, intent)
+        self._unfinished.pop(path, None)
+
+    def _broke_off(self, path: str, error: str, left: Unfinished) -> None:
+        if error in _CUT_SHORT:
+            self._unfinished[path] = left
+        else:
+            self._unfinished.pop(path, None)
+            self._failures[path] = self._failures.get(path, 0) + 1
+
+    def _read(self, entry: Entry) -> None:
+        self._seq, self._last = entry.seq, entry.at
+        match entry.kind:
+            case "event":
+                self._events.append(decode_event(entry))
+            case "started":
+                intent = read_intent(entry.seq, entry.body)
+                self._unfinished[entry.key] = Unfinished(path=entry.key, intent=intent, began_at=entry.at)
+            case "finished":
+                self._finished[entry.key] = (entry.seq, self._begun(entry).intent)
+                del self._unfinished[entry.key]
+            case "broke_off":
+                self._broke_off(entry.key, codec.from_json(str, entry.body or '""'), self._begun(entry))
+
+    def _begun(self, entry: Entry) -> Unfinished:
+        if (begun := self._unfinished.get(entry.key)) is None:
+            raise JournalError(
+                f"Entry {entry.seq} of the record ends the step {entry.key!r}, which has not begun in it.",
+                hint="The record is damaged; its report can still be made.",
+            )
+        return begun
+
+    def _draft(self, kind: EntryKind, key: str, body: str, event: Event | None = None) -> _Draft:
+        return _Draft(self._clock.now(), kind, key, body, event)
+
+    async def _add(self, *drafts: _Draft) -> int:
+        """The number of the last entry, once all of them are durable."""
+        last = drafts[-1]
+        self._drafts.extend(drafts)
+        try:
+            async with self._writing:
+                if last.outcome is None:
+                    await self._write()
+        except BaseException:
+            # what begins does not begin; what has happened goes in with whatever is written next
+            if last.kind in ("started", "event") and last in self._drafts:
+                self._drafts.remove(last)
+            raise
+        if isinstance(last.outcome, Exception):
+            raise last.outcome
+        assert last.outcome is not None
+        return last.outcome
+
+    async def _write(self) -> None:
+        """Everything that waits, in one go. The caller has the lock."""
+        drafts, self._drafts = self._drafts, []
+        if not drafts:
+            return
+        entries = []
+        last = self._last
+        for seq, draft in enumerate(drafts, start=self._seq + 1):
+            last = draft.at if last is None else max(last, draft.at)  # clocks are set back; what came later is later
+            entries.append(Entry(seq=seq, at=last, kind=draft.kind, key=draft.key, body=draft.body))
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._store.append(entries)
+        except Exception as error:  # noqa: BLE001 whatever it is, each of those who wait is to learn of it
+            for draft in drafts:
+                draft.outcome = error
+            return
+        self._seq, self._last = entries[-1].seq, last
+        for draft, entry in zip(drafts, entries, strict=True):
+            draft.outcome = entry.seq
+            if draft.event is not None:
+                self._events.append(Recorded(seq=entry.seq, at=entry.at, event=draft.event))
+        self._news.set()
+        self._news = anyio.Event()

@@ -1,28 +1,29 @@
 """The user's state folder: where records, reports and workspaces live, never inside a work tree.
 
 <state>/<project>/journal.sqlite          one journal per project
+<state>/<project>/journal.bodies/         what in it is larger than 64 KB
+<state>/<project>/journal.holders/        a locked file per process that carries runs
 <state>/<project>/runs/<run>/report.md    what a person reads afterwards
-<state>/<project>/runs/<run>/lock         held while a process carries the run
 <state>/<project>/work/                   private copies
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from captain.core.errors import JournalError, UsageError
-from captain.core.events import Recorded
-from captain.runs.journal import decode_event
-from captain.runs.sqlite import connect, read_entries, readable
+from captain.core.errors import UsageError
+from captain.core.events import Recorded, RunEnded
+from captain.runs.entries import decode_event
+from captain.runs.holds import Holder, holder, marks_beside
+from captain.runs.intents import read_intent
+from captain.runs.sqlite import Reader, explained, version_of
 
 _JOURNAL: Final = "journal.sqlite"
 _ABOUT: Final = "project.json"
@@ -52,7 +53,7 @@ class Project:
     def create(self, common_dir: Path) -> None:
         """Makes the folder, private to the user, and notes which repository it belongs to."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self.folder)
             (self.folder / _ABOUT).write_text(json.dumps({"git_dir": str(common_dir.resolve())}), "utf-8")
         except OSError as error:
             raise UsageError(
@@ -80,30 +81,45 @@ class Project:
     def run_folder(self, run: str) -> Path:
         return self.folder / "runs" / run
 
-    @contextlib.contextmanager
-    def hold(self, run: str) -> Iterator[Path]:
-        """Marks the run as carried by this process; the kernel drops the mark if the process dies."""
+    def make_run_folder(self, run: str) -> Path:
         folder = self.run_folder(run)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise JournalError(
-                    f"Run {run} is carried by another process.",
-                    hint="Wait for it to end, or stop that process.",
-                ) from None
-            yield folder
+        return folder
+
+    def holder(self, run: str) -> Holder | None:
+        """The process that carries the run right now."""
+        if not self.journal.exists():
+            return None
+        with Reader.open(self.journal) as reader, explained(self.journal, "read"):
+            if version_of(reader.connection) < 2:  # the first format did not note it
+                return None
+            return holder(reader.connection, run, marks_beside(self.journal))
 
     def is_held(self, run: str) -> bool:
-        try:
-            with (self.run_folder(run) / "lock").open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            return False
-        return False
+        return self.holder(run) is not None
+
+
+def private_folder(folder: Path) -> None:
+    """Makes a folder that nobody else may look into, and those above it that are missing; closes it if it is open.
+
+    Raises `OSError`.
+    """
+    for missing in reversed([above for above in (folder, *folder.parents) if not above.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.stat()
+    if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+        folder.chmod(0o700)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """Of one record, in numbers. `unfinished` are paths of steps with the kind of their effect."""
+
+    entries: int
+    events: int
+    finished: int
+    unfinished: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +139,29 @@ class StoredRun:
         return self.project.is_held(self.id)
 
     def events(self) -> tuple[Recorded, ...]:
-        with contextlib.closing(connect(self.project.journal, read_only=True)) as connection:
-            return tuple(decode_event(entry) for entry in read_entries(connection, self.id, events_only=True))
+        with Reader.open(self.project.journal) as reader:
+            return tuple(decode_event(entry) for entry in reader.entries(self.id, events_only=True))
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it was over; None if it is not, or was interrupted."""
+        return next((one.at for one in reversed(self.events()) if isinstance(one.event, RunEnded)), None)
+
+    def facts(self) -> RunFacts:
+        with Reader.open(self.project.journal) as reader:
+            entries = tuple(reader.entries(self.id, results=False))
+        begun: dict[str, str] = {}
+        for entry in entries:
+            if entry.kind == "started":
+                begun[entry.key] = read_intent(entry.seq, entry.body).effect
+            elif entry.kind != "event":
+                begun.pop(entry.key, None)
+        return RunFacts(
+            entries=len(entries),
+            events=sum(entry.kind == "event" for entry in entries),
+            finished=sum(entry.kind == "finished" for entry in entries),
+            unfinished=tuple(begun.items()),
+        )
 
 
 def stored_projects(state_dir: Path) -> tuple[Project, ...]:
@@ -163,8 +200,5 @@ def find_run(state_dir: Path, name: str) -> StoredRun:
 def _runs_in(project: Project) -> list[StoredRun]:
     if not project.journal.exists():
         return []
-    with contextlib.closing(connect(project.journal, read_only=True)) as connection, readable():
-        if not connection.execute("PRAGMA user_version").fetchone()[0]:
-            return []  # its first writer has just made the file, or died right there
-        ids = connection.execute("SELECT DISTINCT run FROM entries").fetchall()
-    return [StoredRun(run, project) for (run,) in ids]
+    with Reader.open(project.journal) as reader:
+        return [StoredRun(run, project) for run in reader.runs()]

@@ -44,7 +44,7 @@ def toolchains(env: Mapping[str, str], home: Path | None) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     for entry in env.get("PATH", "").split(os.pathsep):
         folder = Path(entry)
-        if folder.is_absolute() and folder.is_dir() and not _in_system(folder):
+        if folder.is_absolute() and _is_there(folder) and folder.is_dir() and not _in_system(folder):
             found.update(dict.fromkeys(_around(folder, home)))
     # the interpreter Captain itself runs in: checks that call it by its whole path are common
     found.update(dict.fromkeys(_around(Path(sys.executable).parent, home)))
@@ -83,7 +83,15 @@ def _base_of(config: Path, home: Path | None) -> Iterator[Path]:
 
 def _shown(path: Path, home: Path | None) -> bool:
     """Never a whole home, nor a folder that one lies in."""
-    return path.exists() and path.is_absolute() and path != Path("/") and not (home and home.is_relative_to(path))
+    return path.is_absolute() and _is_there(path) and path != Path("/") and not (home and home.is_relative_to(path))
+
+
+def _is_there(path: Path) -> bool:
+    """For this process: the PATH of another user may name folders it cannot look into."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _in_system(path: Path) -> bool:

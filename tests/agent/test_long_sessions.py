@@ -14,7 +14,7 @@ from captain.core.events import Compacted, Event
 from captain.core.messages import Request, ToolResult, UserMessage
 from captain.core.usage import Usage
 from captain.models import Profile, ScriptedModel, ScriptedReply, call
-from captain.runs import Journal, MemoryStore
+from captain.runs import MemoryStore, RunJournal
 from captain.testing import FakeClock
 from captain.tools import tool
 
@@ -56,13 +56,13 @@ def tokens(request: Request) -> int:
     return len(codec.to_json(request)) // 4
 
 
-async def session(model: ScriptedModel, **more: object) -> tuple[Agent, Journal]:
-    journal = Journal(MemoryStore(), FakeClock())
+async def session(model: ScriptedModel, **more: object) -> tuple[Agent, RunJournal]:
+    journal = RunJournal(MemoryStore(), FakeClock())
     mate = Crewmate(model=model, journal=journal)
     return Agent(mate=mate, instructions="Read.", tools=(look,), **more), journal  # type: ignore[arg-type]
 
 
-def of(journal: Journal) -> list[Event]:
+def of(journal: RunJournal) -> list[Event]:
     return [recorded.event for recorded in journal.events]
 
 
@@ -147,7 +147,7 @@ async def test_results_too_large_for_a_small_context_are_cut_until_they_fit() ->
 
     replies = [ScriptedReply(calls=(call("huge", number=n),)) for n in range(12)]
     model = ScriptedModel([*replies, "Done."], profile=Profile(family="test", context_tokens=32_000))
-    journal = Journal(MemoryStore(), FakeClock())
+    journal = RunJournal(MemoryStore(), FakeClock())
     agent = Agent(mate=Crewmate(model=model, journal=journal), instructions="Read.", tools=(huge,))
     assert (await agent.run("Read.")).ending == "done"
     assert max(map(tokens, model.requests)) < 32_000

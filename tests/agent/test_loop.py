@@ -16,7 +16,7 @@ from captain.core.events import AgentEnded, AgentStarted, ModelCalled, ToolCalle
 from captain.core.messages import ToolCall, ToolResult
 from captain.core.usage import Budget, Usage
 from captain.models import ScriptedModel, ScriptedReply, call
-from captain.runs import Journal, MemoryStore
+from captain.runs import MemoryStore, RunJournal
 from captain.testing import FakeClock
 from captain.tools import Tool, follow_up, tool
 from tests.agent.tools import act, events, fail, hand_in, look, mate, pairs, results, words
@@ -393,7 +393,7 @@ async def test_the_same_agent_on_the_same_journal_asks_nothing_again_and_gives_a
         return f"did {on}"
 
     async def go(model: ScriptedModel) -> AgentResult:
-        journal = await Journal.open(store, FakeClock())
+        journal = await RunJournal.open(store, FakeClock())
         tools = (look, once, fail, follow_up)
         return await Agent(mate=mate(model, journal=journal), instructions="Work.", tools=tools).run("Do it.")
 
@@ -408,7 +408,7 @@ async def test_a_run_broken_off_goes_on_where_it_was_without_paying_again() -> N
     store = MemoryStore()
     for replies, asked in (([SCRIPT[0], SCRIPT[1]], 3), (SCRIPT[2:], 3)):
         model = ScriptedModel(replies)
-        journal = await Journal.open(store, FakeClock())
+        journal = await RunJournal.open(store, FakeClock())
         worker = Agent(mate=mate(model, journal=journal), instructions="Work.", tools=(*TOOLS, follow_up))
         if replies[-1] == "Done.":
             assert (await worker.run("Do it.")).ending == "done"
@@ -428,7 +428,7 @@ async def test_a_run_that_waited_long_goes_the_same_way_when_it_is_resumed() -> 
         return "still nothing"
 
     async def go(model: ScriptedModel) -> AgentResult:
-        worker = mate(model, clock=clock, journal=await Journal.open(store, clock))
+        worker = mate(model, clock=clock, journal=await RunJournal.open(store, clock))
         return await Agent(mate=worker, instructions="Work.", tools=(wait,)).run("Do it.")
 
     first = await go(ScriptedModel([*[call("wait")] * 12, "Done."]))
@@ -440,7 +440,7 @@ async def test_another_brief_on_the_same_journal_is_refused() -> None:
     from captain.core.errors import JournalError
 
     store = MemoryStore()
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
     await Agent(mate=mate(ScriptedModel(["One."]), journal=journal), instructions="Work.").run("Do it.")
     with pytest.raises(JournalError, match="other inputs"):
         await Agent(mate=mate(ScriptedModel(["x"]), journal=journal), instructions="Work.").run("Do something else.")
@@ -455,12 +455,12 @@ async def test_a_cancellation_right_after_a_paid_reply_loses_neither_the_reply_n
                 events = super().stream(request)
                 return _then(events, scope.cancel)
 
-        journal = await Journal.open(store, FakeClock())
+        journal = await RunJournal.open(store, FakeClock())
         worker = mate(Cancelling(["paid"]), journal=journal)
         await Agent(mate=worker, instructions="Work.").run("Do it.")
     assert scope.cancelled_caught
     assert [entry.kind for entry in await store.load()] == ["event", "started", "event", "finished"]
-    again = mate(ScriptedModel([]), journal=await Journal.open(store, FakeClock()))
+    again = mate(ScriptedModel([]), journal=await RunJournal.open(store, FakeClock()))
     assert (await Agent(mate=again, instructions="Work.").run("Do it.")).text == "paid"
 
 

@@ -11,7 +11,7 @@ from captain.core.events import Event
 from captain.core.messages import Message, Request, Text, ToolResult, UserMessage
 from captain.core.usage import Budget
 from captain.models import Model, ScriptedModel
-from captain.runs import Journal, Ledger, MemoryStore
+from captain.runs import Ledger, MemoryStore, RunJournal
 from captain.testing import FakeClock
 from captain.tools import ToolOutput, tool
 
@@ -44,7 +44,7 @@ def mate(
     model: Model,
     *,
     budget: Budget | None = None,
-    journal: Journal | None = None,
+    journal: RunJournal | None = None,
     clock: FakeClock | None = None,
     **more: Any,
 ) -> Crewmate:
@@ -52,7 +52,7 @@ def mate(
     return Crewmate(
         model=model,
         clock=clock,
-        journal=journal or Journal(MemoryStore(), clock),
+        journal=journal or RunJournal(MemoryStore(), clock),
         ledger=Ledger(budget or Budget(), clock),
         **more,
     )

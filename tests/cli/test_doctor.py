@@ -12,6 +12,7 @@ from captain.core.clock import SystemClock
 from captain.runs import Project
 from captain.testing.repositories import git, make_repository
 from captain.workspace.owners import Claim, Owner, base_name, claim_new
+from tests.runs.holding import held
 
 RUN = "20261126-120000-abcd"
 
@@ -65,7 +66,7 @@ def test_what_is_left_is_told_apart_from_what_is_in_use(
     git(repo, "update-ref", "refs/captain/20261126-130000-abcd/base", "HEAD")
     left_in(project, "T1").release()
     base = left_in(project, base_name("0" * 40), kind="base")
-    with project.hold("20261126-130000-abcd"):
+    with held(project, "20261126-130000-abcd"):
         assert examine(tmp_path) == 0
     said = capsys.readouterr().out.splitlines()
     assert f"project: {repo / '.git'}" in said

@@ -15,8 +15,9 @@ from captain.core import events as ev
 from captain.core.clock import SystemClock
 from captain.core.events import Recorded
 from captain.reports import RunView, to_json, to_markdown
-from captain.runs import Journal, Project, SqliteStore, stored_runs
+from captain.runs import Project, RunJournal, SqliteStore, stored_runs
 from tests.reports.sample import hostile_run, opening, record, whole_run
+from tests.runs.holding import held
 
 OTHER = "20261120-090000-aaaa"
 
@@ -35,7 +36,7 @@ def keep(state: Path, common_dir: Path, events: tuple[Recorded, ...], run: str |
 
     async def write() -> None:
         store = await SqliteStore.open(project.journal, run or opened.run)
-        journal = await Journal.open(store, SystemClock())
+        journal = await RunJournal.open(store, SystemClock())
         await journal.record(replace(opened, run=run or opened.run))
         for recorded in events[1:]:
             await journal.record(recorded.event)
@@ -68,7 +69,7 @@ def test_runs_are_listed_newest_first_with_state_and_branch(
 def test_a_run_that_a_process_carries_is_running(state: Path, tmp_path: Path) -> None:
     project = keep(state, tmp_path / "one" / ".git", record(*opening()))
 
-    with project.hold("20261121-160512-k3f9"):
+    with held(project, "20261121-160512-k3f9"):
         (line,) = list_runs(stored_runs(state), width=None)
 
     assert words_of(line)[1] == "running"

@@ -17,7 +17,7 @@ from captain.core.errors import ModelError
 from captain.core.masking import MASK, Masker
 from captain.core.messages import ToolCall
 from captain.models import OpenAIChat, ScriptedModel, ScriptedReply, call, outfit, secrets_of
-from captain.runs import Journal, MemoryStore
+from captain.runs import MemoryStore, RunJournal
 from captain.testing import FakeClock, make_repository
 from captain.tools import tool
 from tests.core.test_masking import leaks, written
@@ -186,8 +186,12 @@ async def test_a_step_gives_the_same_when_it_is_done_and_when_it_is_remembered()
     async def work() -> list[str]:
         return [f"it is {CANARY}"]
 
-    first = await (await Journal.open(store, FakeClock(), masker)).step("a", work, inputs=None, gives=list[str])
-    again = await (await Journal.open(store, FakeClock(), masker)).step("a", work, inputs=None, gives=list[str])
+    first = await (await RunJournal.open(store, FakeClock(), masker)).step(
+        "a", work, inputs=None, gives=list[str], effect="call"
+    )
+    again = await (await RunJournal.open(store, FakeClock(), masker)).step(
+        "a", work, inputs=None, gives=list[str], effect="call"
+    )
 
     assert first == again == [f"it is {MASK}"]
 

@@ -14,8 +14,8 @@ import pytest
 from captain.core.errors import JournalError, ToolError
 from captain.core.events import Noticed, RunEnded
 from captain.core.tasks import Check
-from captain.runs import Entry, Journal, MemoryStore
-from captain.runs.journal import decode_event
+from captain.runs import Entry, MemoryStore, RunJournal
+from captain.runs.entries import decode_event
 from captain.testing import FakeClock
 
 
@@ -27,11 +27,11 @@ class SlowStore(MemoryStore):
         self.slow = slow
         self.reached, self.may_go = anyio.Event(), anyio.Event()
 
-    async def append(self, entry: Entry) -> None:
-        if entry.kind == self.slow:
+    async def append(self, entries: Sequence[Entry], /) -> None:
+        if any(entry.kind == self.slow for entry in entries):
             self.reached.set()
             await self.may_go.wait()
-        await super().append(entry)
+        await super().append(entries)
 
 
 def rows(entries: Sequence[Entry]) -> list[tuple[str, str]]:
@@ -44,7 +44,7 @@ async def give() -> str:
 
 async def test_a_cancelled_step_leaves_broke_off_and_the_cancellation_goes_on() -> None:
     store = MemoryStore()
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
     started, after = anyio.Event(), []
 
     async def forever() -> str:
@@ -53,7 +53,7 @@ async def test_a_cancelled_step_leaves_broke_off_and_the_cancellation_goes_on() 
         return "never"
 
     async def run() -> None:
-        await journal.step("a", forever, inputs=None, gives=str)
+        await journal.step("a", forever, inputs=None, gives=str, effect="write")
         after.append("not reached")
 
     async with anyio.create_task_group() as group:
@@ -68,31 +68,31 @@ async def test_a_cancelled_step_leaves_broke_off_and_the_cancellation_goes_on() 
 
 async def test_a_cancellation_after_the_work_is_done_does_not_lose_its_result() -> None:
     store = SlowStore(slow="finished")
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
     async with anyio.create_task_group() as group:
-        group.start_soon(partial(journal.step, "a", give, inputs=None, gives=str))
+        group.start_soon(partial(journal.step, "a", give, inputs=None, gives=str, effect="write"))
         await store.reached.wait()
         group.cancel_scope.cancel()
         store.may_go.set()
     assert rows(await store.load()) == [("started", "a"), ("finished", "a")]
-    again = await Journal.open(store, FakeClock())
+    again = await RunJournal.open(store, FakeClock())
 
     async def not_again() -> str:
         raise AssertionError("a finished step was done again")
 
-    assert await again.step("a", not_again, inputs=None, gives=str) == "done"
+    assert await again.step("a", not_again, inputs=None, gives=str, effect="write") == "done"
 
 
 async def test_a_cancellation_right_at_the_end_of_the_work_does_not_lose_its_result() -> None:
     store = MemoryStore()
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
     with anyio.CancelScope() as scope:
 
         async def last_moment() -> str:
             scope.cancel()
             return "done"
 
-        await journal.step("a", last_moment, inputs=None, gives=str)
+        await journal.step("a", last_moment, inputs=None, gives=str, effect="write")
         await anyio.lowlevel.checkpoint()
     assert scope.cancelled_caught
     assert rows(await store.load()) == [("started", "a"), ("finished", "a")]
@@ -100,37 +100,69 @@ async def test_a_cancellation_right_at_the_end_of_the_work_does_not_lose_its_res
 
 async def test_a_step_that_fails_raises_its_own_error_and_is_known_to_have_broken_off() -> None:
     store = MemoryStore()
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
 
     async def fail() -> str:
         raise ToolError("no luck")
 
     with pytest.raises(ToolError, match="no luck"):
-        await journal.step("a", fail, inputs=None, gives=str)
+        await journal.step("a", fail, inputs=None, gives=str, effect="write")
     assert (await store.load())[-1].body == '"ToolError"'
 
 
 async def test_a_result_that_cannot_be_written_breaks_the_step_off() -> None:
     store = MemoryStore()
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
 
     async def unwritable() -> object:
         return object()
 
     with pytest.raises(ValueError, match="serialize"):
-        await journal.step("a", unwritable, inputs=None, gives=object)
+        await journal.step("a", unwritable, inputs=None, gives=object, effect="write")
     assert rows(await store.load()) == [("started", "a"), ("broke_off", "a")]
 
 
-async def test_a_step_that_a_crash_left_open_is_done_again_with_the_inputs_of_now() -> None:
+async def test_a_call_that_a_crash_left_open_is_repeated_with_the_same_key_and_then_remembered() -> None:
     store = MemoryStore()
-    await store.append(Entry(seq=1, at=FakeClock().now(), kind="started", key="a", body="digest of a dead process"))
-    journal = await Journal.open(store, FakeClock())
-    assert await journal.step("a", give, inputs="new", gives=str) == "done"
-    again = await Journal.open(store, FakeClock())
-    assert await again.step("a", give, inputs="new", gives=str) == "done"
-    with pytest.raises(JournalError, match="other inputs"):
-        await again.step("a", give, inputs="other", gives=str)
+    crashed = await RunJournal.open(store, FakeClock())
+    keys = []
+
+    async def die() -> str:
+        keys.append((await RunJournal.open(store, FakeClock())).unfinished[0].intent.key)
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        await crashed.step("a", die, inputs="new", gives=str, effect="call")
+    journal = await RunJournal.open(store, FakeClock())
+
+    async def repeat() -> str:
+        keys.append(journal.unfinished[0].intent.key)
+        return "done"
+
+    assert await journal.step("a", repeat, inputs="new", gives=str, effect="call") == "done"
+    assert keys[0] == keys[1] != ""
+    again = await RunJournal.open(store, FakeClock())
+    assert await again.step("a", give, inputs="new", gives=str, effect="call") == "done"
+
+
+async def test_a_read_that_was_under_way_leaves_nothing_to_settle() -> None:
+    store = MemoryStore()
+    journal = await RunJournal.open(store, FakeClock())
+
+    async def look() -> str:
+        assert await store.load() == ()
+        return "done"
+
+    assert await journal.step("a", look, inputs=None, gives=str, effect="read") == "done"
+    assert rows(await store.load()) == [("started", "a"), ("finished", "a")]
+
+
+async def test_a_record_of_the_first_format_can_be_replayed_by_nobody_but_is_read() -> None:
+    store = MemoryStore()
+    at = FakeClock().now()
+    await store.append([Entry(seq=1, at=at, kind="started", key="a", body="0" * 64)])
+    journal = await RunJournal.open(store, FakeClock())
+    assert [left.intent.effect for left in journal.unfinished] == ["external"]
 
 
 async def test_a_remembered_result_is_equal_to_the_one_that_was_given() -> None:
@@ -141,16 +173,20 @@ async def test_a_remembered_result_is_equal_to_the_one_that_was_given() -> None:
         return result
 
     kind: Any = tuple[Check, Decimal, tuple[str, ...]]
-    first = await (await Journal.open(store, FakeClock())).step("a", work, inputs=None, gives=kind)
-    assert await (await Journal.open(store, FakeClock())).step("a", work, inputs=None, gives=kind) == first == result
+    first = await (await RunJournal.open(store, FakeClock())).step("a", work, inputs=None, gives=kind, effect="write")
+    assert (
+        await (await RunJournal.open(store, FakeClock())).step("a", work, inputs=None, gives=kind, effect="write")
+        == first
+        == result
+    )
 
 
 async def test_parallel_steps_and_events_get_numbers_without_gaps() -> None:
     store = MemoryStore()
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
     async with anyio.create_task_group() as group:
         for number in range(10):
-            group.start_soon(partial(journal.step, f"s{number}", give, inputs=None, gives=str))
+            group.start_soon(partial(journal.step, f"s{number}", give, inputs=None, gives=str, effect="write"))
             group.start_soon(journal.record, Noticed(text=str(number)))
     assert [entry.seq for entry in await store.load()] == list(range(1, 31))
     assert [recorded.seq for recorded in journal.events] == sorted(recorded.seq for recorded in journal.events)
@@ -158,7 +194,7 @@ async def test_parallel_steps_and_events_get_numbers_without_gaps() -> None:
 
 async def test_an_event_is_seen_by_readers_only_once_it_is_durable() -> None:
     store = SlowStore(slow="event")
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
     async with anyio.create_task_group() as group:
         group.start_soon(journal.record, Noticed(text="x"))
         await store.reached.wait()
@@ -168,7 +204,7 @@ async def test_an_event_is_seen_by_readers_only_once_it_is_durable() -> None:
 
 
 async def test_readers_end_with_the_run() -> None:
-    journal = await Journal.open(MemoryStore(), FakeClock())
+    journal = await RunJournal.open(MemoryStore(), FakeClock())
     await journal.record(RunEnded(status="succeeded", summary="done"))
     await journal.record(Noticed(text="too late"))
     assert [recorded.seq async for recorded in journal.follow()] == [1]
@@ -176,8 +212,8 @@ async def test_readers_end_with_the_run() -> None:
 
 async def test_a_record_goes_on_where_it_ended() -> None:
     store = MemoryStore()
-    await (await Journal.open(store, FakeClock())).record(Noticed(text="one"))
-    journal = await Journal.open(store, FakeClock())
+    await (await RunJournal.open(store, FakeClock())).record(Noticed(text="one"))
+    journal = await RunJournal.open(store, FakeClock())
     await journal.record(Noticed(text="two"))
     assert [(recorded.seq, recorded.event) for recorded in journal.events] == [
         (1, Noticed(text="one")),
@@ -194,7 +230,7 @@ def test_an_event_of_another_version_is_a_journal_error(key: str, body: str) -> 
 
 async def test_a_cancellation_by_the_host_itself_breaks_a_step_off() -> None:
     store = MemoryStore()
-    journal = await Journal.open(store, FakeClock())
+    journal = await RunJournal.open(store, FakeClock())
     started = asyncio.Event()
 
     async def forever() -> str:
@@ -202,7 +238,7 @@ async def test_a_cancellation_by_the_host_itself_breaks_a_step_off() -> None:
         await asyncio.sleep(3600)
         return "never"
 
-    task = asyncio.create_task(journal.step("a", forever, inputs=None, gives=str))
+    task = asyncio.create_task(journal.step("a", forever, inputs=None, gives=str, effect="write"))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

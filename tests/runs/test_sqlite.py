@@ -19,8 +19,9 @@ import pytest
 
 from captain.core.errors import JournalError
 from captain.core.events import Noticed
-from captain.runs import Entry, Journal, SqliteStore
-from captain.runs.sqlite import connect, read_entries
+from captain.runs import Entry, RunJournal, SqliteStore
+from captain.runs.sqlite import Reader, connect
+from captain.runs.writer import _Job
 from captain.testing import FakeClock
 from tests.waiting import until
 
@@ -43,20 +44,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal #1?.sqlite"  # characters that mean something in a URI
 
 
-async def test_a_second_writer_to_the_same_run_is_a_journal_error(path: Path) -> None:
-    async with opened(path) as one, opened(path) as other:
-        await one.append(entry(1))
-        with pytest.raises(JournalError, match="Another process writes to the record of run r"):
-            await other.append(entry(1))
-        await one.append(entry(2))
-        assert [row.seq for row in await one.load()] == [1, 2]
-
-
 async def test_two_runs_share_a_file_and_do_not_see_each_other(path: Path) -> None:
     async with opened(path, "a") as one, opened(path, "b") as other:
         async with anyio.create_task_group() as group:
             for store in (one, other):
-                journal = await Journal.open(store, FakeClock())
+                journal = await RunJournal.open(store, FakeClock())
                 for number in range(20):
                     group.start_soon(journal.record, Noticed(text=str(number)))
         assert len(await one.load()) == len(await other.load()) == 20
@@ -90,32 +82,31 @@ async def test_a_folder_that_is_not_there_is_a_journal_error(tmp_path: Path) -> 
 async def test_a_damaged_journal_is_a_journal_error_when_it_is_read(path: Path) -> None:
     async with opened(path) as store:
         for seq in range(1, 400):
-            await store.append(entry(seq))
+            await store.append([entry(seq)])
     data = bytearray(path.read_bytes())
     data[4096:] = b"\xaa" * (len(data) - 4096)
     path.write_bytes(data)
-    connection = connect(path, read_only=True)
-    with contextlib.closing(connection), pytest.raises(JournalError, match="cannot be read"):
-        read_entries(connection, "r")
+    with Reader.open(path) as reader, pytest.raises(JournalError, match="cannot be read"):
+        list(reader.entries("r"))
 
 
 async def test_readers_see_what_is_written_while_a_writer_writes(path: Path) -> None:
     async with opened(path) as store:
-        await store.append(entry(1))
-        with contextlib.closing(connect(path, read_only=True)) as reader:
+        await store.append([entry(1)])
+        with Reader.open(path) as reader:
             for seq in range(2, 10):
-                await store.append(entry(seq))
-                assert [row.seq for row in read_entries(reader, "r")] == list(range(1, seq + 1))
+                await store.append([entry(seq)])
+                assert [row.seq for row in reader.entries("r")] == list(range(1, seq + 1))
 
 
 async def test_a_reader_in_the_middle_of_reading_does_not_hold_up_the_writer(path: Path) -> None:
     async with opened(path) as store:
-        await store.append(entry(1))
+        await store.append([entry(1)])
         with contextlib.closing(connect(path, read_only=True)) as reader:
             cursor = reader.execute("SELECT seq FROM entries")
             assert cursor.fetchone() == (1,)
             with anyio.fail_after(20):
-                await store.append(entry(2))
+                await store.append([entry(2)])
 
 
 def test_a_reader_writes_nothing(path: Path) -> None:
@@ -126,12 +117,12 @@ def test_a_reader_writes_nothing(path: Path) -> None:
 
 async def test_only_events_are_read_where_only_events_are_asked_for(path: Path) -> None:
     async with opened(path) as store:
-        journal = await Journal.open(store, FakeClock())
-        await journal.step("a", anyio.lowlevel.checkpoint, inputs=None, gives=type(None))
+        journal = await RunJournal.open(store, FakeClock())
+        await journal.step("a", anyio.lowlevel.checkpoint, inputs=None, gives=type(None), effect="read")
         await journal.record(Noticed(text="x"))
-    with contextlib.closing(connect(path, read_only=True)) as reader:
-        assert [row.key for row in read_entries(reader, "r", events_only=True)] == ["noticed"]
-        assert len(read_entries(reader, "r")) == 3
+    with Reader.open(path) as reader:
+        assert [row.key for row in reader.entries("r", events_only=True)] == ["noticed"]
+        assert len(list(reader.entries("r"))) == 3
 
 
 WRITER = """
@@ -139,11 +130,11 @@ import sys
 from pathlib import Path
 import anyio
 from captain.core.events import Noticed
-from captain.runs import Journal, SqliteStore
+from captain.runs import RunJournal, SqliteStore
 from captain.testing import FakeClock
 
 async def main():
-    journal = await Journal.open(await SqliteStore.open(Path(sys.argv[1]), "r"), FakeClock())
+    journal = await RunJournal.open(await SqliteStore.open(Path(sys.argv[1]), "r"), FakeClock())
     number = 0
     while True:
         number += 1
@@ -162,7 +153,7 @@ async def test_a_process_killed_in_the_middle_of_appending_leaves_all_it_was_tol
         os.kill(writer.pid, signal.SIGKILL)
         promised = max([promised, *(int(line) for line in writer.stdout if line.strip().isdigit())])
     async with opened(path) as store:
-        journal = await Journal.open(store, FakeClock())
+        journal = await RunJournal.open(store, FakeClock())
         numbers = [recorded.seq for recorded in journal.events]
         assert numbers == list(range(1, len(numbers) + 1))
         assert len(numbers) >= promised
@@ -170,19 +161,21 @@ async def test_a_process_killed_in_the_middle_of_appending_leaves_all_it_was_tol
 
 
 class Blocked:
-    """Holds up the store's own thread, so that what is appended next has to wait."""
+    """Holds up the writer's thread, so that what is appended next has to wait."""
 
     def __init__(self, store: SqliteStore) -> None:
-        self._work = store._thread._work_queue
+        self._jobs = store._writer._jobs
         self._reached, self._may_go = threading.Event(), threading.Event()
-        store._thread.submit(self._wait)
+        loop = asyncio.get_running_loop()
+        self._jobs.put(_Job(loop.create_future(), loop, call=self._wait))
+        self._reached.wait(60)
 
     def _wait(self) -> None:
         self._reached.set()
         self._may_go.wait(60)
 
     async def until_something_waits(self) -> None:
-        await until(lambda: self._reached.is_set() and self._work.qsize() == 1)
+        await until(lambda: self._jobs.qsize() == 1)
 
     def let_go(self) -> None:
         self._may_go.set()
@@ -190,7 +183,7 @@ class Blocked:
 
 async def test_a_cancelled_append_is_written_and_the_next_one_follows_it(path: Path) -> None:
     async with opened(path) as store:
-        journal = await Journal.open(store, FakeClock())
+        journal = await RunJournal.open(store, FakeClock())
         blocked = Blocked(store)
         async with anyio.create_task_group() as group:
             group.start_soon(journal.record, Noticed(text="one"))
@@ -203,7 +196,7 @@ async def test_a_cancelled_append_is_written_and_the_next_one_follows_it(path: P
 
 async def test_an_append_cancelled_by_the_host_itself_is_written_and_the_cancellation_is_not_lost(path: Path) -> None:
     async with opened(path) as store:
-        journal = await Journal.open(store, FakeClock())
+        journal = await RunJournal.open(store, FakeClock())
         blocked, after = Blocked(store), []
 
         async def work() -> None:

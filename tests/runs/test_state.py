@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from captain.core.errors import JournalError, UsageError
+from captain.core.errors import JournalError, RunHeldError, UsageError
 from captain.core.events import Noticed
-from captain.runs import Journal, Project, SqliteStore, find_run, stored_runs
+from captain.runs import Project, RunJournal, SqliteStore, find_run, stored_runs
 from captain.testing import FakeClock, git, make_repository
 from tests.waiting import until
 
@@ -30,7 +30,7 @@ def project(state: Path, name: str = "repo") -> Project:
 
 async def leave_run(of: Project, run: str) -> None:
     store = await SqliteStore.open(of.journal, run)
-    await (await Journal.open(store, FakeClock())).record(Noticed(text=run))
+    await (await RunJournal.open(store, FakeClock())).record(Noticed(text=run))
     await store.aclose()
 
 
@@ -90,39 +90,43 @@ def test_a_state_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> 
     assert "--state-dir" in caught.value.hint
 
 
-def test_a_run_is_held_by_one_carrier_at_a_time(state: Path) -> None:
+def test_an_open_folder_is_closed_to_others(state: Path) -> None:
     made = project(state)
-    assert not made.is_held("r")
-    with made.hold("r") as folder:
-        assert folder == made.run_folder("r")
-        assert made.is_held("r")
-        assert not made.is_held("other")
-        with pytest.raises(JournalError, match="Run r is carried by another process"), made.hold("r"):
-            pass
-    assert not made.is_held("r")
+    made.folder.chmod(0o755)
+    project(state)
+    assert made.folder.stat().st_mode & 0o777 == 0o700
+    assert state.stat().st_mode & 0o777 == 0o700
 
 
 HOLDER = """
 import sys
 from pathlib import Path
-from captain.runs import Project
-with Project(Path(sys.argv[1])).hold("r"):
+import anyio
+from captain.runs import SqliteStore
+async def main():
+    store = await SqliteStore.open(Path(sys.argv[1]), "r")
     print("held", flush=True)
     sys.stdin.read()
+anyio.run(main)
 """
 
 
 async def test_a_run_is_free_again_once_its_process_was_killed(state: Path) -> None:
     made = project(state)
-    argv = [sys.executable, "-c", HOLDER, str(made.folder)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        assert made.is_held("r")
-        os.kill(holder.pid, signal.SIGKILL)
+    argv = [sys.executable, "-c", HOLDER, str(made.journal)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        found = made.holder("r")
+        assert found is not None
+        assert found.pid == process.pid
+        with pytest.raises(RunHeldError, match=f"process {process.pid} on ") as caught:
+            await SqliteStore.open(made.journal, "r")
+        assert caught.value.pid == process.pid
+        assert not made.is_held("other")
+        os.kill(process.pid, signal.SIGKILL)
     await until(lambda: not made.is_held("r"))
-    with made.hold("r"):
-        pass
+    await leave_run(made, "r")
 
 
 async def test_runs_are_listed_newest_first_over_all_projects(state: Path) -> None:
@@ -147,8 +151,9 @@ async def test_a_run_is_found_by_the_start_of_its_id(state: Path) -> None:
     assert run.id == "20260101-000000-aaaa"
     assert [recorded.event for recorded in run.events()] == [Noticed(text=run.id)]
     assert not run.alive
-    with made.hold(run.id):
-        assert run.alive
+    store = await SqliteStore.open(made.journal, run.id)
+    assert run.alive
+    await store.aclose()
 
 
 async def test_a_name_that_fits_no_run_or_several_says_which_there_are(state: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from captain.runs import MemoryStore, SqliteStore, Store
-from captain.testing import StoreContract
+from captain.testing import HoldContract, StoreContract
 
 
 class TestMemoryStore(StoreContract):
@@ -22,14 +22,14 @@ class TestMemoryStore(StoreContract):
         yield self._store
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(StoreContract, HoldContract):
     @pytest.fixture(autouse=True)
     def _one_file(self, tmp_path: Path) -> None:
         self._path = tmp_path / "journal of ünits.sqlite"
 
     @asynccontextmanager
-    async def store(self) -> AsyncIterator[Store]:
-        store = await SqliteStore.open(self._path, "run-1")
+    async def store(self, *, take_over: bool = False) -> AsyncIterator[Store]:
+        store = await SqliteStore.open(self._path, "run-1", take_over=take_over)
         try:
             yield store
         finally:
