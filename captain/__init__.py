@@ -81,6 +81,12 @@ if TYPE_CHECKING:
         ModelError as ModelError,
     )
     from captain.core.errors import (
+        ReplayError as ReplayError,
+    )
+    from captain.core.errors import (
+        RunHeldError as RunHeldError,
+    )
+    from captain.core.errors import (
         SandboxError as SandboxError,
     )
     from captain.core.errors import (
@@ -88,6 +94,9 @@ if TYPE_CHECKING:
     )
     from captain.core.errors import (
         ToolError as ToolError,
+    )
+    from captain.core.errors import (
+        UnfinishedEffectError as UnfinishedEffectError,
     )
     from captain.core.errors import (
         UsageError as UsageError,
@@ -271,9 +280,12 @@ _HOME = {
         "GitError",
         "JournalError",
         "ModelError",
+        "ReplayError",
+        "RunHeldError",
         "SandboxError",
         "SandboxUnavailableError",
         "ToolError",
+        "UnfinishedEffectError",
         "UsageError",
         "WorkspaceError",
     ),

@@ -24,8 +24,12 @@ def commands() -> dict[str, Callable[..., Any]]:
     found = {f"captain {info.callback.__name__}": info.callback for info in app.registered_commands if info.callback}
     for group in (info.typer_instance for info in app.registered_groups):
         assert group is not None
-        inner = [info.callback for info in group.registered_commands if info.callback]
-        found |= {f"captain {group.info.name} {callback.__name__}": callback for callback in inner}
+        inner = group.registered_commands
+        found |= {
+            f"captain {group.info.name} {one.name or one.callback.__name__}": one.callback
+            for one in inner
+            if one.callback
+        }
     return {"captain": start, **found}
 
 
