@@ -271,5 +271,5 @@ def _finding(report: Report) -> Finding:
         path=report.path,
         anchor="",
         claim=report.words,
-        evidence=report.words,
+        evidence=f"told{report.words.split()[-1]} of{report.about if isinstance(report.about, str) else report.about.number}",
     )
