@@ -18,6 +18,7 @@ from captain.core.loop_events import (
     FindingProposed,
     FixAttempted,
     FixStarted,
+    FoundGone,
     GateDecided,
     LanesJoined,
     LoopEvent,
@@ -158,7 +159,9 @@ class Driver:
     def mend(self, action: Mend) -> None:
         engine, program = self.engine, self.program
         engine.tell(FixStarted(cases=action.cases, rung=action.rung, round=action.round, lane=action.lane))
-        reports = [self.meant[name] for name in action.cases]
+        if not (waiting := self.still_there(action)):
+            return
+        reports = [self.meant[case.id] for case in waiting]
         price = PRICES.advisor if action.rung == "advisor" else 1.0
         base = PRICES.fix if action.rung == "first" else PRICES.fresh
         program.pay(price * (base + PRICES.fix_finding * len(reports)))
@@ -190,6 +193,17 @@ class Driver:
                 tree=f"tree of {change.label}",
             )
         )
+
+    def still_there(self, action: Mend) -> list[Case]:
+        """What waits, without cases whose commands say that an earlier fix of the lane mended them too."""
+        commits, left = self.engine.state.lanes[action.lane].commits, []
+        for name in action.cases:
+            case, report = self.engine.state.cases[name], self.meant[name]
+            if commits and case.waits and case.reproduction and report.defect is not None and not report.defect.alive:
+                self.engine.tell(FoundGone(case=name, by=commits[-1], reason="its command passes"))
+            elif case.waits:
+                left.append(case)
+        return left
 
     def chance(self, defect: Defect, rung: str) -> float:
         if rung == "fresh":
@@ -264,6 +278,8 @@ class Driver:
 
 
 def _finding(report: Report) -> Finding:
+    """One that is reworded brings other evidence too."""
+    about, _, version = report.words.partition(", ")
     return Finding(
         id="",
         severity=report.severity,
@@ -271,5 +287,5 @@ def _finding(report: Report) -> Finding:
         path=report.path,
         anchor="",
         claim=report.words,
-        evidence=report.words,
+        evidence=f"shown in {version} for {about}",
     )

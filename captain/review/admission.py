@@ -89,10 +89,10 @@ def _unproved(case: Case, round_: int, policy: ReviewPolicy, means: Means) -> Ru
 
 def _by_votes(case: Case, means: Means, *, quick: bool) -> Ruling | Proof | None:
     """None when the votes are in and for it."""
-    critical = case.severity == "critical" and not quick
+    stands = (case.severity == "critical" or len(case.raised_by) > 1) and not quick
     ayes = sum(vote.accepts for vote in case.votes)
     noes = len(case.votes) - ayes
-    if noes > (1 if critical else 0):  # a critical finding is not dropped on one voice
+    if noes > (1 if stands else 0):  # what is critical, or was found twice, is not dropped on one voice
         against = [vote for vote in case.votes if not vote.accepts]
         return Ruling(status="rejected", reason=against[-1].reason or "a second opinion did not share it")
     alone_suffices = quick or case.severity == "minor" or case.reproduction is not None

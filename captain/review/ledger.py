@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any, Final, assert_never
 
-from captain.core.cases import Candidate, Case, Spell
-from captain.core.findings import Finding
+from captain.core.cases import Candidate, Case, Spell, Vote
+from captain.core.findings import SEVERITY_WEIGHT, Finding, Severity
 from captain.core.loop_events import (
     BudgetReached,
     CheckTurnedFlaky,
@@ -171,8 +171,19 @@ def _proposed(state: LoopState, event: FindingProposed) -> LoopState:
 
 
 def _voted(case: Case, event: Voted) -> Case:
-    severity = event.vote.severity if event.vote.accepts and event.vote.severity is not None else case.severity
-    return replace(case, votes=(*case.votes, event.vote), severity=severity)
+    votes = (*case.votes, event.vote)
+    return replace(case, votes=votes, severity=_severity(case.finding.severity, votes))
+
+
+def _severity(claimed: Severity, votes: tuple[Vote, ...]) -> Severity:
+    """The middle of what the reviewer and those who agree call it; of two, what was said last.
+
+    One voice that is a step off would otherwise move it below what is mended, and the last voice would be that one.
+    """
+    said = [claimed, *(vote.severity for vote in votes if vote.accepts and vote.severity is not None)]
+    ordered = sorted(said, key=lambda severity: SEVERITY_WEIGHT[severity])
+    middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
+    return said[-1] if said[-1] in middle else middle[-1]
 
 
 def _tried(case: Case, event: Tried) -> Case:

@@ -65,7 +65,8 @@ def _harmful(facts: LoopFacts, policy: ReviewPolicy) -> Conclusion | None:
     if tally.accepted >= policy.diverging_fixes and tally.caused_per_fix > policy.diverging_ratio:
         share = f"{tally.accepted} accepted fixes brought {_count(tally.caused, 'verified finding')}"
         return _ended("diverging", share, facts)
-    if facts.head_weight > facts.start_weight:
+    untried = facts.after == "review" and facts.waiting > 0
+    if facts.head_weight > facts.start_weight and not untried:
         weights = f"{facts.head_weight} where it was {facts.start_weight}"
         return _ended("diverging", f"what is known to be wrong weighs more than at the start: {weights}", facts)
     return None

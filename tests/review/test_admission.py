@@ -52,6 +52,14 @@ def test_votes_decide_and_a_critical_finding_is_not_dropped_on_one_voice(
     assert ruled(severity, **facts) == then
 
 
+def test_what_two_reviewers_found_is_not_dropped_on_one_voice() -> None:
+    twice: dict[str, Any] = {"raised_by": ("one", "other")}
+    assert ruled("major", votes=(NO,), **twice) == "vote"
+    assert ruled("major", votes=(NO, NO), **twice) == "rejected"
+    assert ruled("major", votes=(NO, AYE, AYE), **twice) == "open"
+    assert ruled("major", votes=(NO,), quick=True, **twice) == "rejected"
+
+
 def test_a_suggested_check_is_run_before_anybody_is_asked() -> None:
     suggested = case(finding_=finding(suggested_check="./repro"))
     assert admit(suggested, 1, PLAIN, Tally()) == "trial"

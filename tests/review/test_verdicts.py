@@ -15,6 +15,14 @@ MENDED = LoopFacts(after="fixes", round=2, accepted_this_round=1)
 CAUSED = Tally(accepted=6, caused=4)
 
 
+def test_what_was_just_found_is_tried_before_its_weight_is_called_diverging() -> None:
+    found = LoopFacts(after="review", round=2, admitted=1, waiting=1, start_weight=3, head_weight=9)
+    assert conclude(found, BALANCED) is None
+    nothing_waits = conclude(replace(found, waiting=0, recorded=1), BALANCED)
+    assert nothing_waits is not None
+    assert nothing_waits.verdict == "diverging"
+
+
 @pytest.mark.parametrize(
     ("facts", "verdict", "says"),
     [
@@ -35,8 +43,8 @@ CAUSED = Tally(accepted=6, caused=4)
         (replace(MENDED, stalled_in_a_row=2), "stalled", "no fix was accepted in 2 rounds in a row"),
         (replace(MENDED, stalled_in_a_row=2, deferred_critical=1), "needs_human", "1 critical finding"),
         (replace(MENDED, spent="the tokens are used up"), "budget", "the tokens are used up"),
-        (replace(MENDED, round=5), "budget", "5 reviews used up; its last fixes were not reviewed again"),
-        (replace(MENDED, round=5, deferred_critical=1), "needs_human", "1 critical finding"),
+        (replace(MENDED, round=6), "budget", "6 reviews used up; its last fixes were not reviewed again"),
+        (replace(MENDED, round=6, deferred_critical=1), "needs_human", "1 critical finding"),
     ],
 )
 def test_a_verdict_with_its_reason(facts: LoopFacts, verdict: Verdict, says: str) -> None:
@@ -71,7 +79,7 @@ def test_two_clean_rounds_are_two() -> None:
 
 
 def test_an_oscillation_is_told_before_all_else() -> None:
-    facts = replace(MENDED, oscillation="F1 came back", tally=CAUSED, spent="time", round=5, stalled_in_a_row=2)
+    facts = replace(MENDED, oscillation="F1 came back", tally=CAUSED, spent="time", round=6, stalled_in_a_row=2)
     ended = conclude(facts, ReviewPolicy())
     assert ended is not None
     assert ended.verdict == "oscillating"
