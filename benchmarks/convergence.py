@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.review_world.driving import run_captain
 from benchmarks.review_world.plain import PLAIN, run_plain
 from benchmarks.review_world.scores import Figure, Outcome, Summary, summed_up
+from benchmarks.review_world.targets import targets
 from benchmarks.review_world.worlds import CALIBRATED, WORLDS, World
 from captain.review import POLICIES
 
@@ -57,6 +58,13 @@ def table(summaries: dict[str, Summary]) -> Iterator[str]:
 
 def _with(figure: Figure) -> str:
     return f"{figure.value:.2f} (±{(figure.high - figure.low) / 2:.2f})"
+
+
+def held_to(found: dict[str, dict[str, Summary]]) -> Iterator[str]:
+    """What the loop is held to in these worlds, met or missed."""
+    for target in targets(found):
+        said = ("met" if target.met else "MISSED") + (", within chance" if target.close else "")
+        yield f"{target.says:52} {_with(target.figure):>14} {'<=' if target.at_most else '>='} {target.bound:g}: {said}"
 
 
 def as_json(found: dict[str, dict[str, Summary]], form: str, seeds: int) -> dict[str, Any]:
@@ -96,6 +104,7 @@ def main() -> None:
     for world, summaries in found.items():
         print(f"{world} ({form}, {seeds} programs)")
         print("\n".join(f"  {line}" for line in table(summaries)))
+    print("\n".join(held_to(found)))
     print(f"took {time.perf_counter() - begun:.0f} s")
 
 

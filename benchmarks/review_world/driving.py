@@ -278,8 +278,8 @@ class Driver:
 
 
 def _finding(report: Report) -> Finding:
-    """One that is reworded brings other evidence too."""
-    about, _, version = report.words.partition(", ")
+    """Another wording brings other evidence."""
+    about = report.about if isinstance(report.about, str) else f"defect {report.about.number}"
     return Finding(
         id="",
         severity=report.severity,
@@ -287,5 +287,5 @@ def _finding(report: Report) -> Finding:
         path=report.path,
         anchor="",
         claim=report.words,
-        evidence=f"shown in {version} for {about}",
+        evidence=f"seen{report.words.split()[-1]} in {about}",
     )
