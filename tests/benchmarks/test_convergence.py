@@ -60,6 +60,7 @@ def test_an_interval_holds_its_value_and_stays_within_0_and_1() -> None:
         assert 0 <= figure.low <= figure.value <= figure.high <= 1
 
 
+@pytest.mark.slow
 def test_on_a_real_repository_nothing_heavier_is_handed_back(tmp_path: Path) -> None:
     ours = run_real(BALANCED, tmp_path / "ours", 0)
     naive = run_habit(HABITS["max-3"], tmp_path / "naive", 0)
