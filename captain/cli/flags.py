@@ -25,7 +25,7 @@ ReviewModels: TypeAlias = Annotated[
     ),
 ]
 AdvisorModel: TypeAlias = Annotated[
-    str | None, typer.Option("--advisor", metavar="MODEL", help="Stronger model; not asked yet in this version.")
+    str | None, typer.Option("--advisor", metavar="MODEL", help="Stronger model, for the third attempt at a finding.")
 ]
 CrewPath: TypeAlias = Annotated[
     Path | None,

@@ -153,8 +153,6 @@ def _notes(voyage: Voyage, *, dirty: bool, budget: Budget) -> list[str]:
             "The work tree has uncommitted changes. They are not part of the base; --include-dirty takes them in."
         )
     notes += voyage.team.assumed()
-    if voyage.team.advisor is not None:
-        notes.append("The advisor is signed on but is not asked in this version.")
     if voyage.repository.branch is None:
         notes.append("HEAD is detached; the run starts from the commit it points at.")
     if budget.cost_usd is not None and (unpriced := voyage.team.unpriced()):

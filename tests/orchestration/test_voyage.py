@@ -33,6 +33,7 @@ from tests.voyages import (
     fix_task,
     fix_triage,
     of,
+    opinion,
     plan,
     review,
     sail,
@@ -249,6 +250,26 @@ async def test_fixes_that_do_not_hold_are_undone_and_the_task_waits_for_a_person
     assert outcome.status == "needs_human"
     assert git(repo, "show", f"captain/{outcome.run}/task/T1:calc.py") + "\n" == CALC_FIXED
     assert outcome.branch is None
+
+
+async def test_what_two_attempts_do_not_mend_is_mended_by_the_advisor(repo: Path, state: Path) -> None:
+    build = [
+        *(write("calc.py", CALC_FIXED), "Done."),
+        *(write("calc.py", CALC_FIXED + "# 1\n"), "1"),
+        *(write("calc.py", CALC_FIXED + "# 2\n"), "2"),
+    ]
+    reviews = critic(review(finding()), review(), review())
+    reviews["Something was wrong in a git repository"] = [opinion(False), opinion(False), opinion(True)]
+    team = replace(
+        fix_crew(build=build, review_script=reviews),
+        advisor=ScriptedModel([write("calc.py", CALC_FIXED + "# 3\n"), "3"], id="advisor-model"),
+    )
+    outcome, events = await sail(repo, state, team)
+    assert outcome.status == "succeeded"
+    assert [(event.role, event.model) for event in of(ev.AgentStarted, events) if event.role == "advisor"] == [
+        ("advisor", "advisor-model")
+    ]
+    assert git(repo, "show", f"{outcome.branch}:calc.py")[-3:] == "# 3"
 
 
 async def test_a_failing_check_is_a_finding_whatever_the_build_and_the_reviewer_say(repo: Path, state: Path) -> None:
