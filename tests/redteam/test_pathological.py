@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from anyio import to_thread
 from captain.sandbox import Box, Policy
 from tests.redteam.attacks import LIMITS
 from tests.redteam.backends import BACKENDS, NAIVE, missing, sandbox
-from tests.waiting import runs
+from tests.waiting import command_lines, runs, until
 
 SMALL = replace(LIMITS, processes=48, memory_bytes=512 * 1024**2, disk_bytes=60_000_000, file_bytes=32_000_000)
 """What a command may use in these tests. Without walls nothing holds them, so what would do harm is not run there."""
@@ -128,7 +129,8 @@ async def test_a_warden_that_is_killed_takes_its_commands_along(tmp_path: Path) 
             continue
         box = await sandbox(name).open(tmp_path, Policy(limits=SMALL))
         assert isinstance(box, WalledBox)
-        started = await box._start(own=False)(["sleep", "300"], stdin=0, stdout=1, stderr=2)
+        long_s = f"300.{secrets.randbelow(10**9)}"  # to be told from every other command of the machine
+        started = await box._start(own=False)(["sleep", long_s], stdin=0, stdout=1, stderr=2)
         box._link._process.kill()
         with pytest.raises(SandboxError, match="The box is gone"):
             await started.wait()
@@ -136,3 +138,4 @@ async def test_a_warden_that_is_killed_takes_its_commands_along(tmp_path: Path) 
             await box.run(["true"], timeout_s=20)
         await box.close()
         assert not runs(box._link._process.pid)
+        await until(lambda: not any(long_s.encode() in argv for argv in command_lines()))  # noqa: B023

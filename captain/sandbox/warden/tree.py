@@ -24,9 +24,10 @@ Plan = dict  # of names to values that can be marshalled; `typing` costs more to
 def start(plan: Plan, order: Plan, given: list[int]) -> tuple[int, int | None]:
     """The process, and for one with a supervisor the leash to let go. Raises `OSError`."""
     if not plan["landlock"]:
+        warden = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(plan, order, given)
+            _become(plan, order, given, warden)
         return pid, None
     inside, leash = os.pipe()
     pid = os.fork()
@@ -37,16 +38,18 @@ def start(plan: Plan, order: Plan, given: list[int]) -> tuple[int, int | None]:
     return pid, leash
 
 
-def _become(plan: Plan, order: Plan, given: list[int]) -> None:
-    """Turns this forked process into the command; never returns."""
+def _become(plan: Plan, order: Plan, given: list[int], parent: int) -> None:
+    """Turns this forked process into the command; never returns. `parent` is who has to live for it to live."""
     try:
         os.setsid()
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
         _number(plan, order, given)
-        if not plan["landlock"]:
-            kernel.die_with_parent()
         if plan["user"]:
             _leave_root(*plan["user"])
+        if not plan["landlock"]:
+            kernel.die_with_parent()  # after the change of user, which takes it back
+            if os.getppid() != parent:  # it has died before that
+                os._exit(137)
         for number, value in plan["rlimits"]:
             hard = resource.getrlimit(number)[1]
             most = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -113,9 +116,10 @@ def _supervise(plan: Plan, order: Plan, given: list[int], leash: int) -> None:
     """Ends everything the command started when it ends, or when the leash is let go. Never returns."""
     try:
         kernel.adopt_orphans()
+        supervisor = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(plan, order, given)
+            _become(plan, order, given, supervisor)
         os.dup2(leash, 0)
         os.closerange(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         handle = os.pidfd_open(pid)
