@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from captain.agent.checkpoints import Checkpoints
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
 from captain.agent.loop import Agent, Ending
@@ -70,7 +71,18 @@ class AgentBuilder:
             mate = replace(mate, name=f"{mate.name}-{fix.id}")
             told, path = f"{told}\n\n{fix.text}", f"task/{task.id}/fix/{fix.id}"
         agent = Agent(mate=mate, instructions=prompt("build"), tools=self.tools, limits=self.limits)
-        result = await agent.run(told, box=workspace.box, path=path, command_timeout_s=self.command_timeout_s)
+        checkpoints = Checkpoints(workspace) if mate.journal is not None else None
+        try:
+            result = await agent.run(
+                told,
+                box=workspace.box,
+                path=path,
+                command_timeout_s=self.command_timeout_s,
+                checkpoints=checkpoints,
+            )
+        finally:
+            if checkpoints is not None:
+                await checkpoints.catch_up()
         return BuildReport(ending=result.ending, summary=result.text.strip(), follow_ups=result.follow_ups)
 
 

@@ -6,10 +6,9 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
-import anyio
-
+from captain.agent.checkpoints import Checkpoints
 from captain.core import codec
 from captain.core.clock import Clock, SystemClock
 from captain.core.errors import CaptainError
@@ -22,16 +21,23 @@ from captain.runs import Effect, Journal, Ledger
 from captain.sandbox import secret_variables
 from captain.tools import ToolOutput
 
+T = TypeVar("T")
+
 _RESERVED_OUTPUT_TOKENS: Final = 2_000
+_CHANGES_FILES: Final[frozenset[Effect]] = frozenset({"write", "command"})
 _REPEATS: Final = 2  # of a call whose answer broke off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What a tool call gave and the seconds it took: remembered, as waiting is judged by them on a resumed run too."""
+    """What a tool call gave and the seconds it took: remembered, as waiting is judged by them on a resumed run too.
+
+    `files` is the commit of the workspace after a call that may have changed it, where that is kept.
+    """
 
     output: ToolOutput
     took_s: float
+    files: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,8 @@ class Crewmate:
         `inputs` gives the digest of the conversation where it is at hand; else the request is digested.
         """
 
+        took_s = 0.0
+
         async def call() -> Reply:
             with self.ledger.reserve(tokens=wanted.total_tokens, cost_usd=self.price(wanted)) as reservation:
                 started_s = self.clock.monotonic_s()
@@ -76,59 +84,82 @@ class Crewmate:
                     raise
                 price = reply_cost_usd(self.model.profile, reply)
                 reservation.settle(reply.usage, price)
-            if self.journal is not None:
-                await self._happened(
-                    ModelCalled(
-                        agent=self.name,
-                        role=self.role,
-                        model=reply.answered_by or self.model.id,
-                        usage=reply.usage,
-                        cost_usd=price,
-                        first_event_s=reply.first_event_s,
-                        duration_s=self.clock.monotonic_s() - started_s,
-                    )
-                )
+            nonlocal took_s
+            took_s = self.clock.monotonic_s() - started_s
             return reply
+
+        def told(reply: Reply) -> tuple[Event, ...]:
+            return (
+                ModelCalled(
+                    agent=self.name,
+                    role=self.role,
+                    model=reply.answered_by or self.model.id,
+                    usage=reply.usage,
+                    cost_usd=reply_cost_usd(self.model.profile, reply),
+                    first_event_s=reply.first_event_s,
+                    duration_s=took_s,
+                ),
+            )
 
         if self.journal is None:
             return await call()
-        digest = codec.digest(request) if inputs is None else inputs()
-        given = {"model": self.model.id, "instructions": request.instructions, "conversation": digest}
-        return await self.journal.step(path, call, inputs=given, gives=Reply, effect="call")
+        # Neither the model nor its instructions: a run that is resumed may have another crew or newer prompts.
+        given = {"conversation": codec.digest(request.messages) if inputs is None else inputs()}
+        return await self.journal.step(path, call, inputs=given, gives=Reply, effect="call", tells=told)
 
     async def use(
-        self, call: ToolCall, work: Callable[[], Awaitable[ToolOutput]], *, path: str, effect: Effect
+        self,
+        call: ToolCall,
+        work: Callable[[], Awaitable[ToolOutput]],
+        *,
+        path: str,
+        effect: Effect,
+        checkpoints: Checkpoints | None = None,
     ) -> Used:
-        """One tool call."""
+        """One tool call. Its result and the files it left are remembered as one, so that neither is without the other.
+        """
+        remembered = self.knows(path)
 
         async def run() -> Used:
+            if checkpoints is not None:
+                await checkpoints.catch_up()
             started_s = self.clock.monotonic_s()
             output = await work()
             took_s = self.clock.monotonic_s() - started_s
-            await self._happened(
-                ToolCalled(
-                    agent=self.name,
-                    tool=call.name,
-                    summary=_summary(call),
-                    is_error=output.is_error,
-                    duration_s=took_s,
-                )
+            keeps = checkpoints is not None and effect in _CHANGES_FILES
+            return Used(output=output, took_s=took_s, files=await checkpoints.take() if keeps and checkpoints else None)
+
+        def told(used: Used) -> tuple[Event, ...]:
+            called = ToolCalled(
+                agent=self.name,
+                tool=call.name,
+                summary=_summary(call),
+                is_error=used.output.is_error,
+                duration_s=used.took_s,
             )
-            return Used(output=output, took_s=took_s)
+            return (called,)
 
         if self.journal is None:
             return await run()
         given = {"tool": call.name, "arguments": call.arguments}
-        return await self.journal.step(path, run, inputs=given, gives=Used, effect=effect)
+        used = await self.journal.step(path, run, inputs=given, gives=Used, effect=effect, tells=told)
+        if remembered and used.files is not None and checkpoints is not None:
+            checkpoints.remembered(used.files)
+        return used
+
+    def knows(self, path: str) -> bool:
+        """Whether the step of that path is on record."""
+        return self.journal is not None and self.journal.knows(path)
+
+    async def remember(self, path: str, work: Callable[[], Awaitable[T]], *, gives: type[T]) -> T:
+        """What `work` gives, and what it gave where that is on record; it changes nothing outside of the agent."""
+        if self.journal is None:
+            return await work()
+        return await self.journal.step(path, work, inputs=None, gives=gives, effect="read")
 
     async def tell(self, event: Event) -> None:
         if self.journal is not None:
             await self.journal.record(event)
-
-    async def _happened(self, event: Event) -> None:
-        """What is paid or done is on record, also when a cancellation comes right after it."""
-        with anyio.CancelScope(shield=True):
-            await self.tell(event)
 
 
 def _summary(call: ToolCall) -> str:

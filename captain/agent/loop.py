@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from captain.agent.checkpoints import Checkpoints
 from captain.agent.compaction import Compactor
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
@@ -69,14 +70,17 @@ class Agent:
         path: str = "agent",
         history: Transcript = Transcript(),
         command_timeout_s: float = 600.0,
+        checkpoints: Checkpoints | None = None,
     ) -> AgentResult:
         """Works on `brief`. `path` names this work in the journal and must be unique in its run.
+
+        With `checkpoints`, the box's files are kept with the result of every call that may change them.
 
         Raises `ModelError` and `BudgetExceededError`; a tool's own failure is told to the model.
         """
         mate = self.mate
         await mate.tell(AgentStarted(agent=mate.name, role=mate.role, model=mate.model.id, task=mate.task))
-        work = _Work(self, path, history)
+        work = _Work(self, path, history, checkpoints)
         profile = mate.model.profile
         context = ToolContext(
             maybe_box=box,
@@ -103,6 +107,7 @@ class _Work:
     agent: Agent
     path: str
     history: Transcript
+    checkpoints: Checkpoints | None = None
     turn: int = 0
     spent: Spend = Spend()
     worked_s: float = 0.0
@@ -114,7 +119,7 @@ class _Work:
     def __post_init__(self) -> None:
         agent = self.agent
         tools = (*agent.tools, recall) if agent.tools else ()
-        self.toolbox = Toolbox(tools, agent.mate)
+        self.toolbox = Toolbox(tools, agent.mate, self.checkpoints)
         overhead = (len(agent.instructions) + self.toolbox.chars) // 4
         self.window = Window(overhead, [*self.history.messages], dict(self.history.clipped))
         self.compactor = Compactor(agent.mate, self.window)
@@ -156,17 +161,21 @@ class _Work:
     async def _ask(self) -> Reply | str:
         """The next reply, or why the agent's own limits do not allow to ask for it."""
         mate, window, agent = self.agent.mate, self.window, self.agent
-        await self.compactor.keep_within(self._request(), path=f"{self.path}/turn/{self.turn}/compact")
+        asked = mate.knows(f"{self.path}/turn/{self.turn}/model")
+        await self.compactor.keep_within(self._request(), path=f"{self.path}/turn/{self.turn}/compact", asked=asked)
         wanted = mate.estimate(window.tokens, agent.settings)
         if reason := agent.limits.reached(self.spent, self.worked_s, wanted, mate.price(wanted)):
             return reason
         path = f"{self.path}/turn/{self.turn}/model"
+        again = f"{path}/again"
         try:
+            if mate.knows(again):
+                raise ContextOverflowError("It was too long before the run was resumed.", model=mate.model.id)
             reply = await mate.ask(self._request(), wanted, path=path, inputs=window.fingerprint)
         except ContextOverflowError:
             # the window is smaller than was thought: make room once, then ask again
             await self.compactor.make_room(self._request(), path=f"{self.path}/turn/{self.turn}/overflow")
-            reply = await mate.ask(self._request(), mate.estimate(window.tokens, agent.settings), path=f"{path}/again")
+            reply = await mate.ask(self._request(), mate.estimate(window.tokens, agent.settings), path=again)
         self.spent = self.spent.add(reply.usage, reply_cost_usd(mate.model.profile, reply))
         self.worked_s += reply.duration_s
         window.replied(reply)

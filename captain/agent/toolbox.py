@@ -9,6 +9,7 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
+from captain.agent.checkpoints import Checkpoints
 from captain.agent.crewmate import Crewmate, Used
 from captain.core.errors import ToolError
 from captain.core.masking import MASK
@@ -24,10 +25,11 @@ _ANY_MASK: Final = MASK.removesuffix("]")
 class Toolbox:
     """`specs` never changes, so that prompt caches hit."""
 
-    def __init__(self, tools: tuple[Tool, ...], mate: Crewmate) -> None:
+    def __init__(self, tools: tuple[Tool, ...], mate: Crewmate, checkpoints: Checkpoints | None = None) -> None:
         self.specs = tuple(tool.spec for tool in tools)
         self._by_name: Mapping[str, Tool] = {tool.spec.name: tool for tool in tools}
         self._mate = mate
+        self._checkpoints = checkpoints
         self._has_masked = False
 
     @property
@@ -39,7 +41,9 @@ class Toolbox:
         async def run(job: tuple[int, ToolCall]) -> Used:
             place, call = job
             work = partial(self._call, call, context)
-            return await self._mate.use(call, work, path=f"{path}/{place + 1}", effect=self._effect(call))
+            return await self._mate.use(
+                call, work, path=f"{path}/{place + 1}", effect=self._effect(call), checkpoints=self._checkpoints
+            )
 
         done: list[Used] = []
         for at_once, group in groupby(enumerate(calls), key=self._is_read):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from captain.core.actions import Action, Decision, PermissionRequest
 from captain.core.cases import Case
@@ -34,6 +34,18 @@ class RunOpened:
     sandbox: str
     memory: tuple[str, ...] = ()
     kind: Literal["run_opened"] = "run_opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """Another process goes on with the run, or the same one later; `crew` is who carries it from here.
+
+    How the run and its tasks had ended before is taken back: what was not accepted is at work again.
+    """
+
+    crew: tuple[tuple[Role, str], ...]
+    sandbox: str
+    kind: Literal["run_resumed"] = "run_resumed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +268,7 @@ class RunEnded:
 
 Event: TypeAlias = (
     RunOpened
+    | RunResumed
     | Noticed
     | ReproductionRan
     | Refused
@@ -279,6 +292,14 @@ Event: TypeAlias = (
     | PermissionDecided
     | RunEnded
 )
+
+_TAKEN_BACK: Final[frozenset[TaskState]] = frozenset({"parked", "failed", "cancelled"})
+
+
+def is_taken_back(event: Event) -> bool:
+    """Whether the event says how something ended that a resumed run begins again."""
+    return isinstance(event, RunEnded) or (isinstance(event, TaskChanged) and event.state in _TAKEN_BACK)
+
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.__dataclass_fields__["kind"].default: cls for cls in get_args(Event)}
 

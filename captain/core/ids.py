@@ -21,6 +21,11 @@ def snapshot_ref(run: str, task: str, number: int) -> str:
     return f"refs/captain/{run}/task/{task}/{number}"
 
 
+def checkpoint_ref(run: str, name: str) -> str:
+    """Keeps what a workspace held after the last step that changed it."""
+    return f"refs/captain/{run}/checkpoint/{name}"
+
+
 def drift_ref(run: str, task: str, number: int) -> str:
     return f"refs/captain/{run}/drift/{task}/{number}"
 

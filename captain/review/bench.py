@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 import anyio
 
+from captain.core import codec
 from captain.core.cases import Trial
 from captain.core.tasks import Check, CheckResult
+from captain.runs import Journal
 from captain.sandbox import Box
 from captain.tools import clip
 from captain.workspace import Workspaces
@@ -51,21 +55,37 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """`label` names copies, each once; a check that fails is run `reruns` times again to see if it always does."""
+    """`label` names copies, each once; a check that fails is run `reruns` times again to see if it always does.
+
+    With a `journal`, what came of a run is remembered below `path`, and a loop that goes on does not repeat it.
+    """
 
     workspaces: Workspaces
     label: Labels
+    journal: Journal | None = None
+    path: str = "bench"
     timeout_s: float = 600.0
     reruns: int = 2
     seats: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_AT_ONCE))
+    asked: Counter[str] = field(default_factory=Counter)
 
     async def once(self, checks: Sequence[Check], commit: str) -> tuple[CheckResult, ...]:
         """One after the other on one fresh copy."""
         if not checks:
             return ()
-        place = self.workspaces.open(self.label("check"), commit, scratch=True)
-        async with self.seats, place as workspace:
-            return tuple([await self._run(check, workspace.box) for check in checks])
+        if self.journal is None:
+            return tuple(await self._run_all(checks, commit))
+        work = f"{self.path}/{commit[:16]}/{codec.digest([check.command for check in checks])[:16]}"
+        self.asked[work] += 1
+        # on a copy of its own, which is gone afterwards: nothing is left to reset before it is repeated
+        results = await self.journal.step(
+            f"{work}/{self.asked[work]}",
+            partial(self._run_all, checks, commit),
+            inputs={"commit": commit, "checks": list(checks)},
+            gives=list[CheckResult],
+            effect="read",
+        )
+        return tuple(results)
 
     async def standing(self, checks: Sequence[Check], commit: str) -> tuple[Outcome, ...]:
         """Those that fail are run again, each on a fresh copy."""
@@ -94,6 +114,11 @@ class Bench:
             if again.passed:
                 return Outcome(result=result, standing="flaky")
         return Outcome(result=result, standing="fails")
+
+    async def _run_all(self, checks: Sequence[Check], commit: str) -> list[CheckResult]:
+        place = self.workspaces.open(self.label("check"), commit, scratch=True)
+        async with self.seats, place as workspace:
+            return [await self._run(check, workspace.box) for check in checks]
 
     async def _run(self, check: Check, box: Box) -> CheckResult:
         result = await box.run_shell(check.command, timeout_s=self.timeout_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,7 +61,7 @@ class Carrier:
         ground = await self._ground(action.commit)
         answered = await self._own_checks(outcomes, action) + await self._own_rules(action)
         proposal = await site.proposal(site.base, action.commit, [outcome.result for outcome in outcomes])
-        reviewers = [self._nth(number) for number in range(action.reviewers)] if site.reviewers else []
+        reviewers = self._still_to_ask(action) if site.reviewers else []
         try:
             reviews = await together([partial(site.look, reviewer, proposal) for reviewer in reviewers])
         except BudgetExceededError as error:
@@ -68,9 +69,20 @@ class Carrier:
             reviews = tuple(NoReview(problem=str(error)) for _ in reviewers)
         for reviewer, review in zip(reviewers, reviews, strict=True):
             await self._take(reviewer, review, action.round, ground)
-        if not reviewers:
+        if not site.reviewers:
             await site.tell(ReviewEnded(round=action.round, reviewer="checks", findings=answered))
         await site.tell(ReviewsEnded(round=action.round))
+
+    def _still_to_ask(self, action: Look) -> list[Reviewer]:
+        """The reviewers of the round, but for those who were heard before the loop was cut off."""
+        heard = Counter(self.site.heard_before(action.round))
+        reviewers = []
+        for reviewer in (self._nth(number) for number in range(action.reviewers)):
+            if heard[reviewer.name]:
+                heard[reviewer.name] -= 1
+            else:
+                reviewers.append(reviewer)
+        return reviewers
 
     def _nth(self, number: int) -> Reviewer:
         """The reviewers in turn; one that is asked again in a round looks anew."""

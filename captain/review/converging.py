@@ -36,6 +36,7 @@ from captain.review.report import LoopReport, report_of
 from captain.review.rules import ANYWHERE, Rules
 from captain.review.site import Site
 from captain.review.trees import Trees
+from captain.runs import Journal
 from captain.sandbox import Sandbox
 from captain.workspace import Repository, Workspaces
 
@@ -48,8 +49,9 @@ class ReviewLoop:
 
     Without `verifiers`, the reviewers that can give second opinions do; with none of either, only what was seen to
     fail is mended. The scope of the task holds for every fix, where there is a task; `shortcut_guard` holds for the
-    change and for every fix, and None leaves it out. `tell` hears of every event as it happens. `time_s` bounds the
-    whole loop: no new fix or review begins after it.
+    change and for every fix, and None leaves it out. `tell` hears of every event as it happens. With a `journal`, a
+    command whose outcome is on record is not run again by a loop that goes on. `time_s` bounds the whole loop: no new
+    fix or review begins after it.
     """
 
     reviewers: Sequence[Reviewer]
@@ -63,6 +65,7 @@ class ReviewLoop:
     sandbox: Sandbox = field(default_factory=Sandbox.none)
     clock: Clock = field(default_factory=SystemClock)
     tell: Callable[[LoopEvent], Awaitable[None]] | None = None
+    journal: Journal | None = None
     command_timeout_s: float = 600.0
     review_timeout_s: float = 600.0
     fix_timeout_s: float = 3600.0
@@ -99,7 +102,7 @@ class ReviewLoop:
         base, head = await _commits(repository, base, head)
         name = run or ids.new_run_id(self.clock.now())
         async with self._places(repository, name, workspaces) as places:
-            site = self._site(repository, places, name, base=base, task=task or _task(ask), offset=len(log))
+            site = self._site(repository, places, name, base=base, task=task or _task(ask), log=log)
             if log:
                 site.engine.resume(log)
             else:
@@ -133,17 +136,23 @@ class ReviewLoop:
             yield Workspaces(repository, Path(folder), run, self.sandbox, clock=self.clock)
 
     def _site(
-        self, repository: Repository, places: Workspaces, run: str, *, base: str, task: Task, offset: int
+        self, repository: Repository, places: Workspaces, run: str, *, base: str, task: Task, log: Sequence[LoopEvent]
     ) -> Site:
         verifiers = self.verifiers or [each for each in self.reviewers if isinstance(each, Verifier)]
         means = Means(voters=bool(verifiers), reproducer=self.reproducer is not None, fixer=self.fixer is not None)
         events: list[LoopEvent] = []
-        label = Labels(prefix=task.id, offset=offset)
+        label = Labels(prefix=task.id, offset=len(log))
         return Site(
             run=run,
             repository=repository,
             workspaces=places,
-            bench=Bench(workspaces=places, label=label, timeout_s=self.command_timeout_s),
+            bench=Bench(
+                workspaces=places,
+                label=label,
+                journal=self.journal,
+                path=f"task/{task.id}/bench",
+                timeout_s=self.command_timeout_s,
+            ),
             trees=Trees(repository),
             engine=Engine(self.policy, means=means, listen=events.append),
             log=events,
@@ -161,6 +170,7 @@ class ReviewLoop:
             review_timeout_s=self.review_timeout_s,
             fix_timeout_s=self.fix_timeout_s,
             heard=self.tell,
+            before=log,
         )
 
     async def _started(self, site: Site, base: str, head: str) -> LoopStarted:

@@ -9,10 +9,11 @@ from typing import Literal, TypeVar
 
 import anyio
 
+from captain.core import codec
 from captain.core.cases import Case, Vote
 from captain.core.errors import BudgetExceededError, CaptainError
 from captain.core.findings import Finding, Proposal, Review
-from captain.core.loop_events import LoopEvent
+from captain.core.loop_events import LoopEvent, ReviewEnded
 from captain.core.tasks import Check, CheckResult, Task
 from captain.review.asking import Judge, Question, Reproducer, Reviewer, Verifier
 from captain.review.bench import Bench, Labels, Outcome
@@ -35,7 +36,10 @@ class NoReview:
 
 @dataclass(slots=True, kw_only=True)
 class Site:
-    """`checks` are those of the loop, by name; `heard` is told of each event, of which `told` it has been told."""
+    """`checks` are those of the loop, by name; `heard` is told of each event, of which `told` it has been told.
+
+    `before` is the log of a loop that was cut off, `log` what has happened since.
+    """
 
     run: str
     repository: Repository
@@ -57,6 +61,7 @@ class Site:
     review_timeout_s: float = 600.0
     fix_timeout_s: float = 3600.0
     heard: Callable[[LoopEvent], Awaitable[None]] | None = None
+    before: Sequence[LoopEvent] = ()
     log: list[LoopEvent] = field(default_factory=list)
     outcomes: dict[str, tuple[Outcome, ...]] = field(default_factory=dict)
     remarks: dict[str, Remarks] = field(default_factory=dict)
@@ -75,6 +80,10 @@ class Site:
                 self.told += 1
                 if self.heard is not None:
                     await self.heard(event)
+
+    def heard_before(self, round_: int) -> list[str]:
+        """The reviewers that were through with a round when the loop was cut off."""
+        return [said.reviewer for said in self.before if isinstance(said, ReviewEnded) and said.round == round_]
 
     @property
     def cases(self) -> Mapping[str, Case]:
@@ -154,7 +163,7 @@ class Site:
             line=case.anchor.line if case.anchor is not None else None,
         )
         return Question(
-            id=f"{case.id}-{kind}-{place}",
+            id=f"{_named(said)}-{kind}-{place}",
             kind=kind,
             proposal=proposal,
             finding=bare,
@@ -168,6 +177,11 @@ class Site:
         question = self.question(case, proposal, "real", place)
         command, _ = await patiently(partial(reproducer.reproduce, question), self.review_timeout_s)
         return command
+
+
+def _named(finding: Finding) -> str:
+    """By what it says: the number of a case may be another one when the loop goes on after it was cut off."""
+    return codec.digest((finding.path, finding.anchor, finding.claim))[:12]
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], timeout_s: float) -> tuple[T | None, str]:

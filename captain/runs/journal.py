@@ -6,7 +6,8 @@ the same sequence, so that report, live view and resume are readings of one thin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
@@ -17,7 +18,7 @@ import anyio.lowlevel
 from captain.core import codec
 from captain.core.clock import Clock
 from captain.core.errors import JournalError
-from captain.core.events import Event, Recorded, RunEnded
+from captain.core.events import Event, Recorded, RunEnded, RunResumed, is_taken_back
 from captain.core.masking import Masker
 from captain.runs.entries import Entry, EntryKind, Store, decode_event
 from captain.runs.intents import REPEATABLE, Effect, Happened, Intent, Settle, Unfinished, read_intent, refuse
@@ -53,8 +54,11 @@ class Journal(Protocol):
         gives: type[T],
         effect: Effect,
         settle: Settle | None = None,
+        tells: Callable[[T], Sequence[Event]] | None = None,
     ) -> T:
         """What `work` gives, remembered under `path`: a finished step is never done twice.
+
+        The events that `tells` makes of it go in together with it, all or none.
 
         `inputs` are values the codec writes, best a mapping by name. A path that finished with others is a
         `ReplayError`. Before anything but a `read`, the intent is durable. A step that a crash left unfinished is
@@ -63,12 +67,20 @@ class Journal(Protocol):
         """
         ...
 
+    def knows(self, path: str) -> bool:
+        """Whether the step is finished."""
+        ...
+
     async def record(self, event: Event) -> None:
-        """Adds an event; it is durable, and visible to readers, when this returns."""
+        """Adds an event; it is durable, and visible to readers, when this returns.
+
+        A run that is resumed tells again what it told: an event in the words of one that was on record when the
+        journal was opened is that one, once for each. How something ended is always news.
+        """
         ...
 
     def follow(self) -> AsyncIterator[Recorded]:
-        """Every event from the first to `RunEnded`, or to the last there is once the journal is sealed.
+        """Every event from the first to the end of the run, or to the last there is once the journal is sealed.
 
         Each reader has its own place in the list, so a slow one holds up nobody and misses nothing.
         """
@@ -114,6 +126,7 @@ class RunJournal:
         self._failures: dict[str, int] = {}
         self._at_work: set[str] = set()
         self._events: list[Recorded] = []
+        self._told: Counter[tuple[str, str]] = Counter()
         self._news = anyio.Event()
         self._sealed = False
 
@@ -148,6 +161,7 @@ class RunJournal:
         gives: type[T],
         effect: Effect,
         settle: Settle | None = None,
+        tells: Callable[[T], Sequence[Event]] | None = None,
     ) -> T:
         failures = self._failures.get(path, 0)
         intent = Intent.of(self._store.run, path, effect, inputs, masker=self._masker, failures=failures)
@@ -166,13 +180,20 @@ class RunJournal:
                 decided = await (settle or self._settle)(left)
                 if isinstance(decided, Happened):
                     return await self._take(path, intent, decided, gives)
-            return await self._carry_out(path, work, intent, gives)
+            return await self._carry_out(path, work, intent, gives, tells)
         finally:
             self._at_work.discard(path)
 
+    def knows(self, path: str) -> bool:
+        return path in self._finished
+
     async def record(self, event: Event) -> None:
-        event = self._masker.value(event)
-        await self._add(self._draft("event", event.kind, codec.to_json(event), event))
+        draft = self._news_of(event)
+        told = (draft.key, draft.body)
+        if self._told[told] and not is_taken_back(event):
+            self._told[told] -= 1
+            return
+        await self._add(draft)
 
     async def follow(self) -> AsyncIterator[Recorded]:
         place = 0
@@ -181,11 +202,14 @@ class RunJournal:
                 recorded = self._events[place]
                 place += 1
                 yield recorded
-                if isinstance(recorded.event, RunEnded):
+                if isinstance(recorded.event, RunEnded) and not self._is_resumed(place):
                     return
             if self._sealed:
                 return
             await self._news.wait()
+
+    def _is_resumed(self, place: int) -> bool:
+        return any(isinstance(later.event, RunResumed) for later in self._events[place:])
 
     def seal(self) -> None:
         self._sealed = True
@@ -206,7 +230,14 @@ class RunJournal:
         await self._finish(path, intent, body, self._draft("started", path, intent.written()))
         return result
 
-    async def _carry_out(self, path: str, work: Callable[[], Awaitable[T]], intent: Intent, gives: type[T]) -> T:
+    async def _carry_out(
+        self,
+        path: str,
+        work: Callable[[], Awaitable[T]],
+        intent: Intent,
+        gives: type[T],
+        tells: Callable[[T], Sequence[Event]] | None,
+    ) -> T:
         begun = _Draft(self._clock.now(), "started", path, intent.written())
         # A read leaves nothing to settle after a crash, so it costs no write of its own: it goes in with its outcome.
         together = (begun,) if intent.effect == "read" else ()
@@ -223,7 +254,8 @@ class RunJournal:
                 await self._add(*together, self._draft("broke_off", path, codec.to_json(name)))
             self._broke_off(path, name, Unfinished(path=path, intent=intent, began_at=begun.at))
             raise
-        await self._finish(path, intent, body, *together)
+        news = [self._news_of(event) for event in tells(result)] if tells is not None else []
+        await self._finish(path, intent, body, *together, *news)
         return result
 
     async def _finish(self, path: str, intent: Intent, body: str, *together: _Draft) -> None:
@@ -244,6 +276,7 @@ class RunJournal:
         match entry.kind:
             case "event":
                 self._events.append(decode_event(entry))
+                self._told[entry.key, entry.body or ""] += 1
             case "started":
                 intent = read_intent(entry.seq, entry.body)
                 self._unfinished[entry.key] = Unfinished(path=entry.key, intent=intent, began_at=entry.at)
@@ -260,6 +293,10 @@ class RunJournal:
                 hint="The record is damaged; its report can still be made.",
             )
         return begun
+
+    def _news_of(self, event: Event) -> _Draft:
+        event = self._masker.value(event)
+        return self._draft("event", event.kind, codec.to_json(event), event)
 
     def _draft(self, kind: EntryKind, key: str, body: str, event: Event | None = None) -> _Draft:
         return _Draft(self._clock.now(), kind, key, body, event)

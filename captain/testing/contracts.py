@@ -13,7 +13,7 @@ import anyio
 
 from captain.core.clock import Clock
 from captain.core.errors import JournalError, ReplayError, RunHeldError, UnfinishedEffectError
-from captain.core.events import Noticed, RunEnded
+from captain.core.events import Noticed, RunEnded, RunResumed, TaskChanged
 from captain.core.masking import Masker
 from captain.runs import Effect, Entry, Happened, Journal, Repeat, RunJournal, Settle, Store, Unfinished
 from captain.testing.clock import FakeClock
@@ -113,6 +113,47 @@ class JournalContract(ABC):
             assert journal.unfinished == ()
             other = journal.step("other", work, inputs={"n": 1}, gives=str, effect="external")
             assert await other == "it did"
+
+    async def test_what_a_step_tells_goes_in_with_its_result_and_once(self) -> None:
+        for _ in range(2):
+            async with self.journal() as journal:
+                assert journal.knows("a") is bool(journal.events)
+                given = journal.step(
+                    "a", _Work("done"), inputs=None, gives=str, effect="call", tells=lambda said: (Noticed(text=said),)
+                )
+                assert await given == "done"
+                assert journal.knows("a")
+                assert [recorded.event for recorded in journal.events] == [Noticed(text="done")]
+
+    async def test_what_a_resumed_run_tells_again_is_not_recorded_again(self) -> None:
+        async with self.journal() as journal:
+            for text in ("one", "two", "one"):
+                await journal.record(Noticed(text=text))
+        async with self.journal() as journal:
+            for text in ("one", "one", "one", "three"):
+                await journal.record(Noticed(text=text))
+            told = [recorded.event for recorded in journal.events]
+        assert told == [Noticed(text=text) for text in ("one", "two", "one", "one", "three")]
+
+    async def test_how_something_ended_is_told_again_by_a_resumed_run(self) -> None:
+        ended = RunEnded(status="budget", summary="too much")
+        parked = TaskChanged(task="T1", state="parked", reason="too much")
+        accepted = TaskChanged(task="T2", state="accepted")
+        for _ in range(2):
+            async with self.journal() as journal:
+                for event in (accepted, parked, ended):
+                    await journal.record(event)
+                told = [recorded.event for recorded in journal.events]
+        assert told == [accepted, parked, ended, parked, ended]
+
+    async def test_readers_of_a_resumed_run_see_it_to_its_last_end(self) -> None:
+        ended = RunEnded(status="budget", summary="too much")
+        async with self.journal() as journal:
+            await journal.record(ended)
+        async with self.journal() as journal:
+            await journal.record(RunResumed(crew=(), sandbox="none"))
+            await journal.record(ended)
+            assert len([recorded async for recorded in journal.follow()]) == 3
 
     async def test_one_path_is_not_at_work_twice(self) -> None:
         async with self.journal() as journal:

@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,8 @@ class Repository:
 
     `head`, `branch` (None when detached) and `dirty` (changed, or new and not ignored files) are as they
     were when it was opened. `notes` are sentences about what workspaces will lack.
+
+    `dated` is the date of every commit that is made; with one, the same commit made again is the same commit.
     """
 
     root: Path
@@ -55,12 +58,17 @@ class Repository:
     branch: str | None
     dirty: bool
     notes: tuple[str, ...]
+    dated: datetime | None = None
 
     @classmethod
     async def open(cls, path: Path) -> Repository:
         """The repository `path` is in. Raises `UsageError`."""
         facts = await inspect(path)
         return cls(**{fact.name: getattr(facts, fact.name) for fact in fields(facts)})
+
+    def dating(self, when: datetime) -> Repository:
+        """The same repository, with a date for the commits that are made from now on."""
+        return replace(self, dated=when)
 
     @property
     def git(self) -> Git:
@@ -134,7 +142,11 @@ class Repository:
         words = [word for parent in parents for word in ("-p", parent)]
         text = message.replace("\0", "").encode("utf-8", "replace")
         tree = await self.tree(tree_of)
-        return await self.git.with_env(**_WHO).text("commit-tree", tree, *words, "-F", "-", stdin=text)
+        git = self.git.with_env(**_WHO)
+        if self.dated is not None:
+            date = self.dated.isoformat(timespec="seconds")
+            git = git.with_env(GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date)
+        return await git.text("commit-tree", tree, *words, "-F", "-", stdin=text)
 
     async def snapshot_work_tree(self, message: str) -> str:
         """A commit on top of HEAD with the user's uncommitted changes; ignored files stay out.
@@ -199,6 +211,8 @@ class Repository:
     async def set_ref(self, ref: str, new: str, old: str | None) -> None:
         """Compare and swap; `old` None means that the ref must not exist. Raises `GitError`.
 
+        A ref that is at `new` already is as it should be: somebody did the same, or this was done before.
+
         Refs other than Captain's own are refused with a `UsageError`.
         """
         if not ref.startswith(_OUR_REFS) or not ref.isprintable() or "/-" in ref:
@@ -212,6 +226,8 @@ class Repository:
             return
         failed = self.git.failed(args, answer)
         now = (await self.refs(ref)).get(ref)
+        if now == new:
+            return
         if now == old:
             message = f"The ref {ref} could not be set: {reason_of(answer)}"
             raise GitError(message, argv=failed.argv, stderr=failed.stderr)

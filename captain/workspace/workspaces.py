@@ -37,7 +37,8 @@ class Workspace:
     `kept` is the commit and the ref of what was saved because the block around it ended by an exception.
     """
 
-    def __init__(self, repository: Repository, box: Box, name: str, base: str) -> None:
+    def __init__(self, repository: Repository, box: Box, run: str, name: str, base: str) -> None:
+        self.run = run
         self.name = name
         self.base = base
         self.head = base
@@ -67,6 +68,18 @@ class Workspace:
             await self._repository.import_tree(pack, tree=tree, base=self.head)
             self.head = await self._repository.commit_tree(tree, (self.head,), message)
             return self.head
+
+    async def checkpoint(self) -> str | None:
+        """As `snapshot`, and kept under `ids.checkpoint_ref`; None if what is in it cannot be handed back."""
+        before = self.head
+        try:
+            commit = await self.snapshot(f"Workspace {self.name} on the way")
+        except WorkspaceError:
+            return None
+        if commit != before:
+            ref = ids.checkpoint_ref(self.run, self.name)
+            await self._repository.set_ref(ref, commit, (await self._repository.refs(ref)).get(ref))
+        return commit
 
     async def reset(self, commit: str) -> None:
         """Back to `commit`, which must be in the user's repository; ignored files stay. Raises `WorkspaceError`."""
@@ -162,7 +175,7 @@ class Workspaces:
         try:
             await self._make(claim, owner)
             box = await open_box(self._repository, self._sandbox, claim, owner, self._policy)
-            workspace = Workspace(self._repository, box, name, base)
+            workspace = Workspace(self._repository, box, self._run, name, base)
             if snapshot is not None and snapshot.commit != base:
                 await workspace.advance()
             mark_ready(claim, owner)
@@ -247,7 +260,7 @@ async def keep_unsaved(repository: Repository, sandbox: Sandbox, claim: Claim, o
     """Commit and ref of what a copy holds and no ref of its run has. Raises `CaptainError`."""
     box = await open_box(repository, sandbox, claim, owner, Policy())
     try:
-        workspace = Workspace(repository, box, owner.name, owner.base)
+        workspace = Workspace(repository, box, owner.run, owner.name, owner.base)
         commit = await workspace.snapshot(f"Salvaged from workspace {owner.name}")
     finally:
         with anyio.CancelScope(shield=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 from captain.agent import AgentBuilder, FixBrief, Limits
@@ -25,6 +24,15 @@ TASK = Task(
     ),
     checks=(Check(name="tests", command="pytest -q"),),
 )
+
+
+class Unchanged:
+    """A workspace in which nothing is done."""
+
+    box = None
+
+    async def checkpoint(self) -> None:
+        return None
 
 
 def test_a_brief_holds_all_a_build_needs_to_know() -> None:
@@ -50,7 +58,7 @@ async def test_a_fix_begins_a_conversation_of_its_own_with_the_task_and_what_is_
     model = ScriptedModel(["One.", ScriptedReply(text="Two.", expects=("It subtracts.", "Mend F1."))])
     crewmate = mate(model)
     builder = AgentBuilder(crewmate=lambda _: crewmate)
-    workspace: Any = SimpleNamespace(box=None)
+    workspace: Any = Unchanged()
     await builder.build(TASK, workspace)
     report = await builder.build(TASK, workspace, fix=FixBrief(id="F1-1", text="Mend F1."))
     assert (report.ending, report.summary) == ("done", "Two.")
@@ -64,7 +72,7 @@ async def test_a_fix_begins_a_conversation_of_its_own_with_the_task_and_what_is_
 async def test_follow_ups_and_the_ending_are_in_the_report() -> None:
     crewmate = mate(ScriptedModel([call("follow_up", title="t", detail="d"), call("act", on="x")]))
     builder = AgentBuilder(crewmate=lambda _: crewmate, tools=(*WORKING, act), limits=Limits(turns=2))
-    workspace: Any = SimpleNamespace(box=None)
+    workspace: Any = Unchanged()
     report = await builder.build(TASK, workspace)
     assert report.ending == "turn_limit"
     assert [note.title for note in report.follow_ups] == ["t"]
