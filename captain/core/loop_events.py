@@ -5,6 +5,7 @@ The log is append-only, and the state of a loop is a fold over it: a loop that w
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -251,6 +252,14 @@ class LoopResumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoopReopened:
+    """The loop had ended for want of budget and was given more: of its log, only the first `kept` events count."""
+
+    kept: int
+    kind: Literal["loop_reopened"] = "loop_reopened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopConcluded:
     """`handed_back` is the candidate of least known weight, the start included."""
 
@@ -280,8 +289,30 @@ LoopEvent: TypeAlias = (
     | CheckTurnedFlaky
     | BudgetReached
     | LoopResumed
+    | LoopReopened
     | LoopConcluded
 )
+
+
+
+def standing(log: Iterable[LoopEvent]) -> list[LoopEvent]:
+    """What of a log counts."""
+    counts: list[LoopEvent] = []
+    for event in log:
+        if isinstance(event, LoopReopened):
+            del counts[event.kept :]
+        else:
+            counts.append(event)
+    return counts
+
+
+def before_the_budget(log: Sequence[LoopEvent]) -> int | None:
+    """How much of a log came before its budget was used up; None if that is not how it ended."""
+    last = log[-1] if log else None
+    if not isinstance(last, LoopConcluded) or last.conclusion.verdict != "budget":
+        return None
+    return next((place for place, event in enumerate(log) if isinstance(event, BudgetReached)), None)
+
 
 LOOP_EVENT_TYPES: dict[str, type[LoopEvent]] = {
     cls.__dataclass_fields__["kind"].default: cls for cls in get_args(LoopEvent)

@@ -136,6 +136,9 @@ TaskState: TypeAlias = Literal[
     "planned", "building", "checking", "reviewing", "accepted", "parked", "failed", "cancelled"
 ]
 
+AT_WORK: Final[frozenset[TaskState]] = frozenset({"planned", "building", "checking", "reviewing"})
+"""From these a task goes on when its run is resumed; `accepted` stands, and the others are taken back."""
+
 _NEXT: Final[dict[TaskState, frozenset[TaskState]]] = {
     "planned": frozenset({"building", "parked", "failed", "cancelled"}),
     "building": frozenset({"checking", "parked", "failed", "cancelled"}),

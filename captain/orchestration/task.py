@@ -21,11 +21,19 @@ from captain.core.events import (
     SnapshotTaken,
     TaskChanged,
 )
-from captain.core.loop_events import CommitChecked, FixesPlanned, LoopConcluded, LoopEvent, ReviewStarted
-from captain.core.tasks import FollowUp, Task, TaskState, next_state
+from captain.core.loop_events import (
+    CommitChecked,
+    FixesPlanned,
+    LoopConcluded,
+    LoopEvent,
+    LoopReopened,
+    ReviewStarted,
+    standing,
+)
+from captain.core.tasks import AT_WORK, CheckResult, FollowUp, Task, TaskState, next_state
 from captain.models import Model
 from captain.orchestration.context import Voyage
-from captain.review import BuildFixer, LoopReport, ModelReviewer, Reviewer, ReviewLoop
+from captain.review import BuildFixer, LoopReport, ModelReviewer, Reviewer, ReviewLoop, report_from
 from captain.workspace import ImportRefusedError, Workspace, judge
 
 _SAID: Final = 5  # sentences; more are counted
@@ -50,6 +58,22 @@ class TaskResult:
     head: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """What a Build left as a commit; `files` counts those it changed."""
+
+    commit: str
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reviewed:
+    """What of a loop does not stand in its log."""
+
+    ref: str
+    checks: tuple[CheckResult, ...]
+
+
 class TaskWork:
     """One task on its way. `state` changes only by the moves a task may make."""
 
@@ -70,29 +94,64 @@ class TaskWork:
     async def carry_out(self, start: str) -> TaskResult:
         """From the commit `start` to the end. An error of a model, of git or of the budget ends this task only."""
         try:
-            built = await self._build(start)
-            if not await self._voyage.repository.changes(start, built):
+            await self.go("building")
+            built = await self._built(start)
+            if self.state == "building":
+                await self.go("checking")
+            if not built.files:
                 return await self.end("failed", "the Build changed nothing")
-            report = await self._loop().run(
-                self._voyage.repository,
-                start,
-                built,
-                task=self.task,
-                run=self._voyage.run,
-                workspaces=self._voyage.workspaces,
-            )
-            return await self._conclude(report, start)
+            return await self._conclude(await self._reviewed(start, built.commit), start)
         except BudgetExceededError as error:
             return await self.end("parked", f"budget: {error}")
         except CaptainError as error:
             return await self.end("failed", str(error))
 
-    async def _build(self, start: str) -> str:
-        """The commit that the review loop is handed. Work that could not be handed over is kept under a ref."""
+    async def _built(self, start: str) -> _Built:
+        path = f"task/{self.task.id}/build"
+        return await self._voyage.step(path, partial(self._build, start), inputs={"start": start}, gives=_Built)
+
+    async def _reviewed(self, start: str, built: str) -> LoopReport:
+        """What the review loop came to. One that was cut off goes on from its log, one that was reopened as well."""
+        voyage = self._voyage
+        self.state = self._state_on_record()
+        reopened = sum(isinstance(step, LoopReopened) for step in self._log())
+
+        async def review() -> _Reviewed:
+            report = await self._loop().run(
+                voyage.repository,
+                start,
+                built,
+                task=self.task,
+                run=voyage.run,
+                workspaces=voyage.workspaces,
+                log=standing(self._log()),
+            )
+            return _Reviewed(ref=report.ref, checks=report.checks)
+
+        path = f"task/{self.task.id}/review" + (f"/{reopened + 1}" if reopened else "")
+        inputs = {"start": start, "built": built}
+        reviewed = await voyage.step(path, review, inputs=inputs, gives=_Reviewed)
+        return report_from(self._log(), reviewed.ref, reviewed.checks)
+
+    def _log(self) -> list[LoopEvent]:
+        """Every step of the task's loop so far, those before the run was resumed too."""
+        steps = (one.event for one in self._voyage.journal.events if isinstance(one.event, ReviewStep))
+        return [step.step for step in steps if step.task == self.task.id]
+
+    def _state_on_record(self) -> TaskState:
+        """What the task was at when last heard of: when its loop goes on, it goes on from there."""
+        changes = (one.event for one in self._voyage.journal.events if isinstance(one.event, TaskChanged))
+        states = [change.state for change in changes if change.task == self.task.id and change.state in AT_WORK]
+        return states[-1] if states else self.state
+
+    async def _build(self, start: str) -> _Built:
+        """What the review loop is handed. Work that could not be handed over is kept under a ref."""
         workspace: Workspace | None = None
+        repository = self._voyage.repository
         try:
             async with self._voyage.workspaces.open(f"task-{self.task.id}", start) as workspace:
-                return await _Author(self._voyage, self, self._crew.builder, workspace, start).propose()
+                commit = await _Author(self._voyage, self, self._crew.builder, workspace, start).propose()
+            return _Built(commit=commit, files=len(await repository.changes(start, commit)))
         finally:
             if workspace is not None and workspace.kept is not None:
                 commit, ref = workspace.kept
@@ -108,6 +167,7 @@ class TaskWork:
             policy=options.review,
             clock=voyage.clock,
             tell=self._happened,
+            journal=voyage.journal,
             command_timeout_s=options.command_timeout_s,
         )
 
@@ -184,7 +244,6 @@ class _Author:
     start: str
 
     async def propose(self) -> str:
-        await self.work.go("building")
         await self._build()
         await self.work.go("checking")
         try:
@@ -202,7 +261,8 @@ class _Author:
         ref = ids.snapshot_ref(voyage.run, task.id, number)
 
         async def take() -> str:
-            commit = await self.workspace.snapshot(task.title)
+            taken = await self.workspace.snapshot(task.title)
+            commit = await voyage.repository.commit_tree(taken, (self.start,), task.title)
             await voyage.repository.set_ref(ref, commit, None)
             return commit
 

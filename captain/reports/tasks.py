@@ -15,6 +15,7 @@ from captain.core.loop_events import (
     GateDecided,
     LoopConcluded,
     LoopEvent,
+    LoopReopened,
     LoopStarted,
     ReviewEnded,
     ReviewStarted,
@@ -147,6 +148,9 @@ class TaskView:
 
     def step(self, event: LoopEvent) -> None:  # noqa: C901
         """Takes in a step of the review loop."""
+        if isinstance(event, LoopReopened):
+            self._again(self.log[: event.kept])
+            return
         self.log.append(event)
         if (figures := self._reader.hear(event)) is not None:
             self.figures.append(figures)
@@ -173,6 +177,14 @@ class TaskView:
                 shown.admitted.append(event.case)
             case GateDecided():
                 shown.decided.append(event)
+
+    def _again(self, log: list[LoopEvent]) -> None:
+        """As if only this had happened in the loop."""
+        self._reader, self.loop = RoundReader(), None
+        for kept in (self.log, self.figures, self.rounds, self.checked):
+            kept.clear()
+        for event in log:
+            self.step(event)
 
     def elapsed_s(self, now: datetime) -> float:
         """Seconds at work, up to `now` or the task's end."""

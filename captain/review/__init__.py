@@ -4,7 +4,7 @@ from captain.review.asking import Judge, Question, Reproducer, Reviewer, Verifie
 from captain.review.converging import ReviewLoop
 from captain.review.fixing import BuildFixer, CommandFixer, FailedTry, Fixer, FixJob
 from captain.review.policy import BALANCED, ECONOMY, POLICIES, THOROUGH, ReviewPolicy, policy_named
-from captain.review.report import LoopReport, summary
+from captain.review.report import LoopReport, report_from, summary
 from captain.review.reviewer import ModelReviewer
 from captain.review.verifiers import ModelJudge, ModelReproducer, ModelVerifier
 
@@ -31,5 +31,6 @@ __all__ = [
     "Reviewer",
     "Verifier",
     "policy_named",
+    "report_from",
     "summary",
 ]

@@ -22,6 +22,7 @@ from captain.core.loop_events import (
     LanesJoined,
     LoopConcluded,
     LoopEvent,
+    LoopReopened,
     LoopResumed,
     LoopStarted,
     ReviewEnded,
@@ -31,6 +32,7 @@ from captain.core.loop_events import (
     RulesApplied,
     Tried,
     Voted,
+    standing,
 )
 from captain.review import ledger_fixes as fixes
 from captain.review.planning import Cluster
@@ -40,7 +42,7 @@ _OTHER_WORDINGS: Final = 3
 
 
 def fold(events: Iterable[LoopEvent]) -> LoopState:
-    return reduce(apply, events, LoopState())
+    return reduce(apply, standing(events), LoopState())
 
 
 def apply(state: LoopState, event: LoopEvent) -> LoopState:  # noqa: C901, PLR0911, PLR0912
@@ -112,6 +114,8 @@ def apply(state: LoopState, event: LoopEvent) -> LoopState:  # noqa: C901, PLR09
             return replace(state, spent=event.reason)
         case LoopResumed():
             return fixes.resumed(state)
+        case LoopReopened():
+            raise ValueError("a log that was cut is folded as a whole")
         case LoopConcluded():
             return replace(state, phase="ended", conclusion=event.conclusion, handed_back=event.handed_back)
         case _:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from captain.core.cases import Candidate, Case, Conclusion, known_weight, present
 from captain.core.findings import Verdict
-from captain.core.loop_events import LoopEvent
+from captain.core.loop_events import LoopEvent, standing
 from captain.core.tasks import CheckResult, FollowUp
+from captain.review.ledger import fold
 from captain.review.state import LoopState
 
 
@@ -94,6 +96,12 @@ def report_of(
         unmet=tuple(criterion for criterion in state.criteria if criterion not in state.cited),
         log=log,
     )
+
+
+def report_from(log: Iterable[LoopEvent], ref: str, checks: tuple[CheckResult, ...]) -> LoopReport:
+    """The report of a loop that has ended, from its log alone and what does not stand in it."""
+    counts = tuple(standing(log))
+    return report_of(fold(counts), counts, ref, checks)
 
 
 def _follow_ups(cases: tuple[Case, ...]) -> list[FollowUp]:

@@ -267,7 +267,9 @@ async def keep_unsaved(repository: Repository, sandbox: Sandbox, claim: Claim, o
             await box.close()
     kept = await repository.refs(f"refs/captain/{owner.run}") | await repository.refs(f"refs/heads/captain/{owner.run}")
     tree = await repository.tree(commit)
-    if commit == owner.base or tree in {await repository.tree(other) for other in kept.values()}:
+    passing = ids.checkpoint_ref(owner.run, "")  # what is on the way is not yet what anybody looks for
+    lasting = [other for ref, other in kept.items() if not ref.startswith(passing)]
+    if commit == owner.base or tree in {await repository.tree(other) for other in lasting}:
         return None
     ref, number = ids.salvaged_ref(owner.run, owner.name), 1
     while ref in kept:
