@@ -22,7 +22,7 @@ from captain.core.loop_events import (
     Ruled,
     RulesApplied,
 )
-from captain.core.tasks import CheckResult, Criterion, Task, TaskState
+from captain.core.tasks import AT_WORK, CheckResult, Criterion, Task, TaskState
 from captain.reports.rounds import RoundFigures, RoundReader
 from captain.review.state import LoopState
 
@@ -96,7 +96,18 @@ class TaskView:
     agent: str | None = None
     started_at: datetime | None = None
     settled_at: datetime | None = None
+    _at_work: TaskState = "planned"
     _reader: RoundReader = field(default_factory=RoundReader)
+
+    def change(self, state: TaskState, reason: str) -> None:
+        self.state, self.reason = state, reason
+        if state in AT_WORK:
+            self._at_work = state
+
+    def resume(self) -> None:
+        """How it had ended is taken back, unless it was accepted."""
+        if self.settled and self.state != "accepted":
+            self.state, self.reason, self.settled_at = self._at_work, "", None
 
     @property
     def ledger(self) -> LoopState:

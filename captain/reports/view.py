@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import singledispatchmethod
 from typing import Final
 
@@ -26,6 +26,7 @@ class RunView:
 
     opened: ev.RunOpened | None = None
     ended: ev.RunEnded | None = None
+    resumed: list[ev.RunResumed] = field(default_factory=list)
     started_at: datetime | None = None
     last_at: datetime | None = None
     triage: Triage | None = None
@@ -40,6 +41,7 @@ class RunView:
     result_checks: ev.ChecksRan | None = None
     permissions: list[ev.PermissionDecided] = field(default_factory=list)
     asked: int = 0
+    away: timedelta = timedelta()
     meter: Meter = field(default_factory=Meter)
     _reproduced: dict[str, ev.ReproductionRan] = field(default_factory=dict)
 
@@ -53,6 +55,8 @@ class RunView:
     def apply(self, recorded: Recorded) -> None:
         if self.started_at is None:
             self.started_at = recorded.at
+        if isinstance(recorded.event, ev.RunResumed) and self.last_at is not None:
+            self.away += recorded.at - self.last_at
         self.last_at = recorded.at
         self._on(recorded.event)
 
@@ -79,6 +83,9 @@ class RunView:
 
     @property
     def crew(self) -> tuple[tuple[Role, str], ...]:
+        """Who carries it, or carried it last."""
+        if self.resumed:
+            return self.resumed[-1].crew
         return self.opened.crew if self.opened else ()
 
     @property
@@ -87,7 +94,8 @@ class RunView:
 
     @property
     def unsandboxed(self) -> bool:
-        return self.sandbox in _NO_SANDBOX
+        """Whether commands were not confined, in one process of the run at least."""
+        return any(name in _NO_SANDBOX for name in (self.sandbox, *(one.sandbox for one in self.resumed)))
 
     @property
     def status(self) -> RunStatus | None:
@@ -131,9 +139,12 @@ class RunView:
         )
 
     def elapsed_s(self, now: datetime | None = None) -> float:
-        """Seconds from the first event to the end, or to `now` (the last event, if not given) while it goes on."""
+        """Seconds from the first event to the end, or to `now` (the last event, if not given) while it goes on.
+
+        The time in which nobody carried the run does not count.
+        """
         until = self.ended_at or now or self.last_at
-        return max(0.0, (until - self.started_at).total_seconds()) if until and self.started_at else 0.0
+        return max(0.0, (until - self.started_at - self.away).total_seconds()) if until and self.started_at else 0.0
 
     def activity(self, task: TaskView) -> str:
         """What the agent that works on a task did last."""
@@ -173,6 +184,13 @@ class RunView:
         self.ended = event
 
     @_on.register
+    def _(self, event: ev.RunResumed) -> None:
+        self.ended = None
+        self.resumed.append(event)
+        for task in self.tasks.values():
+            task.resume()
+
+    @_on.register
     def _(self, event: ev.Noticed) -> None:
         self.notices.append(event.text)
 
@@ -197,7 +215,7 @@ class RunView:
     @_on.register
     def _(self, event: ev.TaskChanged) -> None:
         task = self._task(event.task)
-        task.state, task.reason = event.state, event.reason
+        task.change(event.state, event.reason)
         if event.state == "building":
             task.started_at = task.started_at or self.last_at
         task.settled_at = self.last_at if task.settled else None
