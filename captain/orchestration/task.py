@@ -42,12 +42,13 @@ class Crew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """How a task ended. `head` is its branch's commit if it was accepted."""
+    """How a task ended. `head` is its branch's commit if it was accepted. `over_budget` says that a limit ended it."""
 
     task: Task
     state: TaskState
     reason: str
     head: str | None = None
+    over_budget: bool = False
 
 
 class TaskWork:
@@ -83,7 +84,7 @@ class TaskWork:
             )
             return await self._conclude(report, start)
         except BudgetExceededError as error:
-            return await self.end("parked", f"budget: {error}")
+            return replace(await self.end("parked", f"budget: {error}"), over_budget=True)
         except CaptainError as error:
             return await self.end("failed", str(error))
 
@@ -148,6 +149,9 @@ class TaskWork:
             await self.go("reviewing", "what is handed back")
         head = await self._branch(report.commit, start)
         why = f"{report.verdict}: {report.conclusion.reason}"
+        if report.spent is not None:
+            reason = f"budget: its review could not be brought to an end ({report.spent})"
+            return replace(await self.end("parked", reason), over_budget=True)
         if report.broken:
             return await self.end("failed", f"checks fail in its best state ({why})")
         if not report.acceptable:

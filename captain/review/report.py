@@ -17,7 +17,8 @@ class LoopReport:
 
     It is kept under `ref`, which is empty after a review without a fixer; no branch of the user's was moved.
     `candidates` are in the order they were made, the tree the loop was handed first. `checks` are those of the loop on
-    that commit, `unmet` the criteria that no reviewer of the last round cited evidence for. `log` is all that happened.
+    that commit, `unmet` the criteria that no reviewer of the last round cited evidence for. `spent` says which limit
+    cut the loop short, if one did. `log` is all that happened.
     """
 
     conclusion: Conclusion
@@ -35,6 +36,7 @@ class LoopReport:
     checks: tuple[CheckResult, ...]
     unmet: tuple[str, ...]
     log: tuple[LoopEvent, ...]
+    spent: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -93,6 +95,7 @@ def report_of(
         checks=checks,
         unmet=tuple(criterion for criterion in state.criteria if criterion not in state.cited),
         log=log,
+        spent=state.spent,
     )
 
 
