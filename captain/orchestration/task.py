@@ -149,7 +149,7 @@ class TaskWork:
             await self.go("reviewing", "what is handed back")
         head = await self._branch(report.commit, start)
         why = f"{report.verdict}: {report.conclusion.reason}"
-        if report.spent is not None:
+        if report.cut_short:
             reason = f"budget: its review could not be brought to an end ({report.spent})"
             return replace(await self.end("parked", reason), over_budget=True)
         if report.broken:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from captain.core.cases import Candidate, Case, Conclusion, known_weight, present
 from captain.core.findings import Verdict
-from captain.core.loop_events import LoopEvent
+from captain.core.loop_events import LoopEvent, ReviewEnded
 from captain.core.tasks import CheckResult, FollowUp
 from captain.review.state import LoopState
 
@@ -63,6 +63,13 @@ class LoopReport:
     def acceptable(self) -> bool:
         """Nothing critical or major is known of what is handed back. That is not the same as correct."""
         return not self.broken and all(case.severity == "minor" for case in self.residuals)
+
+    @property
+    def cut_short(self) -> bool:
+        """A limit was reached before enough was known of what is handed back to take it or to leave it."""
+        reviewed = any(isinstance(event, ReviewEnded) and not event.problem for event in self.log)
+        doubtful = any(case.severity != "minor" for case in self.unproved)
+        return self.spent is not None and (not reviewed or doubtful or not self.acceptable)
 
     def weight(self, commit: str) -> int:
         """The known weight of a candidate."""
