@@ -61,8 +61,13 @@ class TaskWork:
         self._crew = crew
 
     async def go(self, state: TaskState, reason: str = "") -> None:
-        self.state = next_state(self.state, state)
-        await self._voyage.tell(TaskChanged(task=self.task.id, state=state, reason=reason))
+        before, self.state = self.state, next_state(self.state, state)
+        try:
+            with anyio.CancelScope(shield=True):  # the state and its record are one
+                await self._voyage.tell(TaskChanged(task=self.task.id, state=state, reason=reason))
+        except CaptainError:
+            self.state = before
+            raise
 
     async def end(self, state: TaskState, reason: str, head: str | None = None) -> TaskResult:
         await self.go(state, reason)
