@@ -5,7 +5,7 @@ Nothing here is global: two runs in one process share nothing, not even on one r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,13 @@ import anyio
 from captain.agent import Builder
 from captain.core.clock import Clock, SystemClock
 from captain.core.errors import JournalError, UsageError
-from captain.core.events import Recorded, RunStatus
+from captain.core.events import Recorded, Role, RunStatus
 from captain.core.usage import Budget
 from captain.models import Model, Outfitter
-from captain.orchestration import Options, Setting, Team, Voyage, carry, open_voyage
+from captain.orchestration import Options, Setting, Team, Voyage, carry, open_voyage, resume_voyage
 from captain.reports import RunView, save
 from captain.review import Reviewer
-from captain.runs import default_state_dir
+from captain.runs import default_state_dir, find_run
 from captain.sandbox import Sandbox
 
 __all__ = ["Captain", "Crew", "Options", "Outcome", "Run", "run", "run_sync", "start"]
@@ -150,7 +150,7 @@ class Captain:
         clock: Clock | None = None,
     ) -> None:
         self.crew = crew
-        self.budget = budget or Budget()
+        self.budget = budget
         self.sandbox = sandbox
         self.state_dir = Path(state_dir) if state_dir is not None else default_state_dir()
         self.options = options or Options()
@@ -162,6 +162,35 @@ class Captain:
 
         Raises `UsageError` before anything has happened, for a repository or a crew that cannot be used.
         """
+        async with self._sailing(lambda setting: open_voyage(request, Path(repo), setting)) as run:
+            yield run
+
+    @asynccontextmanager
+    async def resume(self, run: str, *, repo: Path | str | None = None) -> AsyncIterator[Run]:
+        """Takes up a run that was interrupted, or ended with something left to do, where it is.
+
+        `run` is its id or the beginning of it. The crew and the budget may be others than before; without a budget
+        the run keeps the one it had, and what was spent counts. `repo` is where its repository is now, if it has
+        moved. Raises `UsageError` and `RunHeldError` before anything has happened.
+        """
+        stored = find_run(self.state_dir, run)
+        where = None if repo is None else Path(repo)
+        async with self._sailing(lambda setting: resume_voyage(stored, where, setting)) as resumed:
+            yield resumed
+
+    def resume_sync(self, run: str, *, repo: Path | str | None = None) -> Outcome:
+        """`resume` to the end, for callers without an event loop."""
+
+        async def go_on() -> Outcome:
+            async with self.resume(run, repo=repo) as resumed:
+                return await resumed.result()
+
+        return anyio.run(go_on)
+
+    @asynccontextmanager
+    async def _sailing(
+        self, voyages: Callable[[Setting], AbstractAsyncContextManager[tuple[Voyage, Path]]]
+    ) -> AsyncIterator[Run]:
         async with AsyncExitStack() as stack:
             setting = Setting(
                 team=_sign_on(self.crew, stack),
@@ -170,8 +199,9 @@ class Captain:
                 state_dir=self.state_dir,
                 options=self.options,
                 clock=self.clock,
+                names=_names(self.crew),
             )
-            voyage, folder = await stack.enter_async_context(open_voyage(request, Path(repo), setting))
+            voyage, folder = await stack.enter_async_context(voyages(setting))
             run = Run(voyage, folder)
             error: Exception | None = None
             async with anyio.create_task_group() as group:
@@ -238,6 +268,15 @@ def run_sync(
     """`run` for callers without an event loop."""
     captain = Captain(crew, budget=budget, sandbox=sandbox, state_dir=state_dir, options=options)
     return captain.run_sync(request, repo=repo)
+
+
+def _names(crew: Crew) -> tuple[tuple[Role, str], ...]:
+    """Role and the name its model is made from, empty for an object of the host's own."""
+    players: list[tuple[Role, object]] = [("captain", crew.captain)]
+    players += [("build", crew.build)] if crew.build is not None else []
+    players += [("review", player) for player in crew.review]
+    players += [("advisor", crew.advisor)] if crew.advisor is not None else []
+    return tuple((role, player if isinstance(player, str) else "") for role, player in players)
 
 
 def _sign_on(crew: Crew, stack: AsyncExitStack) -> Team:

@@ -107,7 +107,7 @@ class Compactor:
         for tools in (request.tools, ()):  # with its tools for the cache's sake; without, if it calls one
             wanted = self.mate.estimate(self.window.tokens, request.settings)
             attempt = path if tools else f"{path}/without-tools"
-            reply = await self.mate.ask(replace(request, tools=tools), wanted, path=attempt)
+            reply = await self.mate.ask(replace(request, tools=tools), wanted, path=attempt, turn=False)
             if text := reply.message.text.strip():
                 return text
         return ""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Final, TypeVar
+
+import anyio
 
 from captain.agent.checkpoints import Checkpoints
 from captain.core import codec
 from captain.core.clock import Clock, SystemClock
-from captain.core.errors import CaptainError
+from captain.core.errors import CaptainError, ModelError
 from captain.core.events import Event, ModelCalled, Role, ToolCalled
 from captain.core.masking import Masker
 from captain.core.messages import Reply, Request, Settings, ToolCall
 from captain.core.usage import Budget, Usage
 from captain.models import Model, complete, cost_usd, reply_cost_usd
+from captain.models.base import repeated
 from captain.runs import Effect, Journal, Ledger
 from captain.sandbox import secret_variables
 from captain.tools import ToolOutput
@@ -65,47 +69,81 @@ class Crewmate:
         return cost_usd(self.model.profile, usage)
 
     async def ask(
-        self, request: Request, wanted: Usage, *, path: str, inputs: Callable[[], str] | None = None
+        self,
+        request: Request,
+        wanted: Usage,
+        *,
+        path: str,
+        inputs: Callable[[], str] | None = None,
+        turn: bool = True,
     ) -> Reply:
         """One model call: reserved before, settled after, never made twice for one path.
 
-        `inputs` gives the digest of the conversation where it is at hand; else the request is digested.
+        `inputs` gives the digest of the conversation where it is at hand; else the request is digested. `turn` says
+        whether an agent takes a turn with it.
         """
 
-        took_s = 0.0
+        paid: list[ModelCalled] = []
 
         async def call() -> Reply:
-            with self.ledger.reserve(tokens=wanted.total_tokens, cost_usd=self.price(wanted)) as reservation:
-                started_s = self.clock.monotonic_s()
-                try:
-                    reply = self.masker.value(await complete(self.model, request, repeats=_REPEATS))
-                except CaptainError as error:
-                    self.masker.error(error)
-                    raise
-                price = reply_cost_usd(self.model.profile, reply)
-                reservation.settle(reply.usage, price)
-            nonlocal took_s
-            took_s = self.clock.monotonic_s() - started_s
-            return reply
-
-        def told(reply: Reply) -> tuple[Event, ...]:
-            return (
-                ModelCalled(
-                    agent=self.name,
-                    role=self.role,
-                    model=reply.answered_by or self.model.id,
-                    usage=reply.usage,
-                    cost_usd=reply_cost_usd(self.model.profile, reply),
-                    first_event_s=reply.first_event_s,
-                    duration_s=took_s,
-                ),
-            )
+            return await repeated(partial(self._attempt, request, wanted, turn=turn, paid=paid), _REPEATS)
 
         if self.journal is None:
             return await call()
         # Neither the model nor its instructions: a run that is resumed may have another crew or newer prompts.
         given = {"conversation": codec.digest(request.messages) if inputs is None else inputs()}
-        return await self.journal.step(path, call, inputs=given, gives=Reply, effect="call", tells=told)
+        return await self.journal.step(path, call, inputs=given, gives=Reply, effect="call", tells=lambda _: paid)
+
+    async def _attempt(self, request: Request, wanted: Usage, *, turn: bool, paid: list[ModelCalled]) -> Reply:
+        """What may be charged for is spent and told, whether an answer came of it or not.
+
+        What led to the answer goes into `paid`, to be recorded together with it.
+        """
+        started_s = self.clock.monotonic_s()
+        with self.ledger.reserve(tokens=wanted.total_tokens, cost_usd=self.price(wanted), turn=turn) as reservation:
+            try:
+                reply = self.masker.value(await complete(self.model, request))
+            except BaseException as error:
+                if isinstance(error, CaptainError):
+                    self.masker.error(error)
+                if _may_be_charged(error):
+                    lost = self._called(wanted, self.price(wanted), started_s, turn=False, estimated=True)
+                    reservation.broke_off(lost.usage, lost.cost_usd)
+                    await self._happened(lost)
+                raise
+            counted = reply.usage.total_tokens > 0  # no call uses nothing: its server does not count
+            usage = reply.usage if counted else wanted
+            price = reply_cost_usd(self.model.profile, replace(reply, usage=usage))
+            called = self._called(usage, price, started_s, turn=turn, estimated=not counted, reply=reply)
+            reservation.settle(usage, price, estimated=not counted)
+        paid.append(called)
+        for _ in range(reply.lost_calls):  # what they came to nobody says: they were asked the same
+            lost = replace(called, turn=False, estimated=True, first_event_s=0.0)
+            self.ledger.charge(usage, price)
+            paid.append(lost)
+        return reply
+
+    def _called(
+        self,
+        usage: Usage,
+        price: Decimal | None,
+        started_s: float,
+        *,
+        turn: bool,
+        estimated: bool,
+        reply: Reply | None = None,
+    ) -> ModelCalled:
+        return ModelCalled(
+            agent=self.name,
+            role=self.role,
+            model=(reply.answered_by if reply else "") or self.model.id,
+            usage=usage,
+            cost_usd=price,
+            first_event_s=reply.first_event_s if reply else 0.0,
+            duration_s=self.clock.monotonic_s() - started_s,
+            turn=turn,
+            estimated=estimated,
+        )
 
     async def use(
         self,
@@ -116,8 +154,7 @@ class Crewmate:
         effect: Effect,
         checkpoints: Checkpoints | None = None,
     ) -> Used:
-        """One tool call. Its result and the files it left are remembered as one, so that neither is without the other.
-        """
+        """One tool call. Its result and the files it left are remembered together: neither is without the other."""
         remembered = self.knows(path)
 
         async def run() -> Used:
@@ -160,6 +197,18 @@ class Crewmate:
     async def tell(self, event: Event) -> None:
         if self.journal is not None:
             await self.journal.record(event)
+
+    async def _happened(self, event: Event) -> None:
+        """What may be charged for is on record, also when it ends by a cancellation."""
+        with anyio.CancelScope(shield=True):
+            await self.tell(event)
+
+
+def _may_be_charged(error: BaseException) -> bool:
+    """Whether a call that ended like this may have been at work: its answer broke off, or nobody waited for it."""
+    if isinstance(error, ModelError):
+        return error.may_be_charged
+    return isinstance(error, anyio.get_cancelled_exc_class())
 
 
 def _summary(call: ToolCall) -> str:

@@ -18,7 +18,7 @@ from captain.core.errors import CaptainError, ContextOverflowError
 from captain.core.events import AgentEnded, AgentStarted
 from captain.core.messages import Message, Reply, Request, Settings, ToolResult, UserMessage, user
 from captain.core.tasks import FollowUp
-from captain.core.usage import Spend
+from captain.core.usage import Spend, Usage
 from captain.models import reply_cost_usd
 from captain.sandbox import Box
 from captain.tools import Tool, ToolContext, ToolOutput
@@ -168,18 +168,21 @@ class _Work:
             return reason
         path = f"{self.path}/turn/{self.turn}/model"
         again = f"{path}/again"
-        try:
-            if mate.knows(again):
-                raise ContextOverflowError("It was too long before the run was resumed.", model=mate.model.id)
-            reply = await mate.ask(self._request(), wanted, path=path, inputs=window.fingerprint)
-        except ContextOverflowError:
-            # the window is smaller than was thought: make room once, then ask again
+        reply = None if mate.knows(again) else await self._asked(wanted, path)
+        if reply is None:  # the window is smaller than was thought: make room once, then ask again
             await self.compactor.make_room(self._request(), path=f"{self.path}/turn/{self.turn}/overflow")
             reply = await mate.ask(self._request(), mate.estimate(window.tokens, agent.settings), path=again)
         self.spent = self.spent.add(reply.usage, reply_cost_usd(mate.model.profile, reply))
         self.worked_s += reply.duration_s
         window.replied(reply)
         return reply
+
+    async def _asked(self, wanted: Usage, path: str) -> Reply | None:
+        """None if the conversation is too long for the model."""
+        try:
+            return await self.agent.mate.ask(self._request(), wanted, path=path, inputs=self.window.fingerprint)
+        except ContextOverflowError:
+            return None
 
     def _request(self) -> Request:
         return Request(

@@ -10,6 +10,7 @@ usd    = 5.00
 tokens = 2_000_000
 time   = "30m"
 calls  = 400
+turns  = 300
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class CrewFile:
     tokens: int | None = None
     time_s: float | None = None
     calls: int | None = None
+    turns: int | None = None
 
 
 def read_crew_file(path: Path) -> CrewFile:
@@ -104,5 +106,6 @@ _TABLES: Final[dict[str, dict[str, tuple[str, Callable[[Any, str], object]]]]] =
         "tokens": ("tokens", parse_count),
         "time": ("time_s", parse_duration),
         "calls": ("calls", parse_count),
+        "turns": ("turns", parse_count),
     },
 }

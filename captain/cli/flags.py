@@ -44,6 +44,9 @@ BudgetTime: TypeAlias = Annotated[
     str | None, typer.Option("--budget-time", metavar="TIME", help="Longest time: 90 (seconds), 5m, 1h30m.")
 ]
 BudgetCalls: TypeAlias = Annotated[int | None, typer.Option("--budget-calls", metavar="N", help="Most model calls.")]
+BudgetTurns: TypeAlias = Annotated[
+    int | None, typer.Option("--budget-turns", metavar="N", help="Most turns of all agents together.")
+]
 MaxParallel: TypeAlias = Annotated[
     int, typer.Option("--max-parallel", metavar="N", help="Most tasks at work at the same time.")
 ]

@@ -78,6 +78,7 @@ def run(
     budget_tokens: flags.BudgetTokens = None,
     budget_time: flags.BudgetTime = None,
     budget_calls: flags.BudgetCalls = None,
+    budget_turns: flags.BudgetTurns = None,
     max_parallel: flags.MaxParallel = 4,
     review_policy: flags.ReviewPolicyName = "balanced",
     max_rounds: flags.MaxRounds = None,
@@ -96,7 +97,9 @@ def run(
     from captain.cli import setup
     from captain.cli.values import parse_count, parse_duration
 
-    limits = setup.limits_of(usd=budget_usd, tokens=budget_tokens, time=budget_time, calls=budget_calls)
+    limits = setup.limits_of(
+        usd=budget_usd, tokens=budget_tokens, time=budget_time, calls=budget_calls, turns=budget_turns
+    )
     flagged = replace(limits, captain=captain, build=build, review=tuple(review or ()), advisor=advisor)
     parallel = parse_count(max_parallel, "--max-parallel")
     rounds = parse_count(max_rounds, "--max-rounds") if max_rounds is not None else None

@@ -86,6 +86,7 @@ def review(
     budget_usd: flags.BudgetUsd = None,
     budget_tokens: flags.BudgetTokens = None,
     budget_calls: flags.BudgetCalls = None,
+    budget_turns: flags.BudgetTurns = None,
     command_timeout: flags.CommandTimeout = "10m",
     allow_root: flags.AllowRoot = False,
     allow_host: flags.AllowHosts = None,
@@ -113,7 +114,7 @@ def review(
     from captain.cli.values import parse_duration
 
     _reject_odd_pairs(as_json=as_json, sarif=sarif, plain=plain, quiet=quiet, baseline=baseline, fix=fix, branch=branch)
-    limits = setup.limits_of(usd=budget_usd, tokens=budget_tokens, time=None, calls=budget_calls)
+    limits = setup.limits_of(usd=budget_usd, tokens=budget_tokens, time=None, calls=budget_calls, turns=budget_turns)
     time_s = None if time is None else parse_duration(time, "--time")
     flagged = replace(limits, captain=captain, build=build, review=tuple(review or ()), advisor=advisor, time_s=time_s)
     timeout_s = parse_duration(command_timeout, "--command-timeout")

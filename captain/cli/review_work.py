@@ -132,7 +132,9 @@ async def _at_work(
         build, advisor = (signed_on(crew.build), signed_on(crew.advisor)) if crew and order.fix else (None, None)
         models = [model for model in (*reviewing, build, advisor) if model is not None]
         if order.budget is not None and order.budget.cost_usd is not None:
-            unpriced = dict.fromkeys(model.id for model in models if cost_usd(model.profile, Usage()) is None)
+            unpriced = dict.fromkeys(
+                model.id for model in models if cost_usd(model.profile, Usage(input_tokens=1)) is None
+            )
             if unpriced:
                 notes.append(
                     f"The cost limit cannot count calls whose price is not known ({', '.join(unpriced)}); "

@@ -39,16 +39,20 @@ def combine(file: Path | None, flags: CrewFile) -> CrewFile:
         tokens=flags.tokens or written.tokens,
         time_s=flags.time_s or written.time_s,
         calls=flags.calls or written.calls,
+        turns=flags.turns or written.turns,
     )
 
 
-def limits_of(*, usd: str | None, tokens: int | None, time: str | None, calls: int | None) -> CrewFile:
+def limits_of(
+    *, usd: str | None, tokens: int | None, time: str | None, calls: int | None, turns: int | None
+) -> CrewFile:
     """The budget flags, in the form of a crew file that says nothing else."""
     return CrewFile(
         usd=None if usd is None else parse_usd(usd, "--budget-usd"),
         tokens=None if tokens is None else parse_count(tokens, "--budget-tokens"),
         time_s=None if time is None else parse_duration(time, "--budget-time"),
         calls=None if calls is None else parse_count(calls, "--budget-calls"),
+        turns=None if turns is None else parse_count(turns, "--budget-turns"),
     )
 
 
@@ -101,9 +105,14 @@ def crew_of(chosen: CrewFile) -> Crew:
 
 def budget_of(chosen: CrewFile) -> Budget | None:
     """None where nothing is limited."""
-    if chosen.usd is None and chosen.tokens is None and chosen.time_s is None and chosen.calls is None:
-        return None
-    return Budget(cost_usd=chosen.usd, tokens=chosen.tokens, time_s=chosen.time_s, model_calls=chosen.calls)
+    budget = Budget(
+        cost_usd=chosen.usd,
+        tokens=chosen.tokens,
+        time_s=chosen.time_s,
+        model_calls=chosen.calls,
+        turns=chosen.turns,
+    )
+    return None if budget == Budget() else budget
 
 
 def policy_of(hosts: Sequence[str]) -> Policy:

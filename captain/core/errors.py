@@ -44,7 +44,12 @@ class UsageError(CaptainError):
 
 
 class ModelError(CaptainError):
-    """A model call failed. `retry_after_s` is what the provider asked for, in seconds."""
+    """A model call failed. `retry_after_s` is what the provider asked for, in seconds.
+
+    `may_be_charged` is True where the provider may have been at work on the answer when it failed.
+    """
+
+    may_be_charged = False
 
     def __init__(
         self,
@@ -74,9 +79,13 @@ class RateLimitError(ModelError):
 class ModelTimeoutError(ModelError):
     """Nothing arrived in time."""
 
+    may_be_charged = True
+
 
 class StreamInterruptedError(ModelError):
     """The answer broke off; no part of it is used."""
+
+    may_be_charged = True
 
 
 class RequestRejectedError(ModelError):
@@ -89,6 +98,8 @@ class ContextOverflowError(RequestRejectedError):
 
 class BadResponseError(ModelError):
     """The answer is not what the interface promises."""
+
+    may_be_charged = True
 
 
 class ModelsExhaustedError(ModelError):

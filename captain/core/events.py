@@ -15,7 +15,7 @@ from captain.core.cases import Case
 from captain.core.findings import Verdict
 from captain.core.loop_events import LoopEvent
 from captain.core.tasks import CheckResult, FollowUp, Plan, TaskState, Triage
-from captain.core.usage import Usage
+from captain.core.usage import Spend, Usage
 
 Role: TypeAlias = Literal["captain", "build", "review", "advisor"]
 RunStatus: TypeAlias = Literal["succeeded", "answered", "declined", "needs_human", "failed", "budget", "cancelled"]
@@ -120,7 +120,11 @@ class AgentEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCalled:
-    """One paid call. `cost_usd` is None where the price is not known."""
+    """One paid call. `cost_usd` is None where the price is not known.
+
+    `estimated` says that nobody knows what it used, and `usage` is what was expected: the call broke off, was given
+    up, or its server does not count. `turn` is False where it was no agent's turn.
+    """
 
     agent: str
     role: Role
@@ -129,7 +133,12 @@ class ModelCalled:
     cost_usd: Decimal | None
     first_event_s: float
     duration_s: float
+    turn: bool = True
+    estimated: bool = False
     kind: Literal["model_called"] = "model_called"
+
+    def added_to(self, spend: Spend) -> Spend:
+        return spend.add(self.usage, self.cost_usd, turns=int(self.turn), estimated=self.estimated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

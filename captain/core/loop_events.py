@@ -294,7 +294,6 @@ LoopEvent: TypeAlias = (
 )
 
 
-
 def standing(log: Iterable[LoopEvent]) -> list[LoopEvent]:
     """What of a log counts."""
     counts: list[LoopEvent] = []

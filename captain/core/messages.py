@@ -158,7 +158,8 @@ class Reply:
     """A finished answer. `first_event_s` and `duration_s` are seconds from the start of the call.
 
     Where another model answered than the one that was asked, `answered_by` is its id and `priced_as` the
-    provider and the name of its price.
+    provider and the name of its price. `lost_calls` are other attempts at this answer that came to nothing and may
+    be charged for: they broke off, or were given up for the one that answered.
     """
 
     message: AssistantMessage
@@ -170,6 +171,7 @@ class Reply:
     duration_s: float = 0.0
     answered_by: str = ""
     priced_as: tuple[str, str] | None = None
+    lost_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,8 +151,13 @@ _NEXT: Final[dict[TaskState, frozenset[TaskState]]] = {
 }
 
 
+def next_states(now: TaskState) -> frozenset[TaskState]:
+    """Where a task may go from `now`; nowhere once it has ended."""
+    return _NEXT[now]
+
+
 def next_state(now: TaskState, then: TaskState) -> TaskState:
     """`then`, if a task may go there from `now`."""
-    if then not in _NEXT[now]:
+    if then not in next_states(now):
         raise CaptainError(f"A task cannot go from {now!r} to {then!r}.")
     return then

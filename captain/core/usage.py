@@ -38,19 +38,38 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """What was spent so far. `unpriced_calls` counts calls whose price is not known: never zero cost."""
+    """What was spent so far. `unpriced_calls` counts calls whose price is not known: never zero cost.
+
+    `estimated_calls` are those that nobody says the use of, and that count with what they were expected to use.
+    `turns` are the calls in which an agent took a turn; the others shorten a conversation, or broke off.
+    """
 
     usage: Usage = Usage()
     cost_usd: Decimal = Decimal(0)
     model_calls: int = 0
     unpriced_calls: int = 0
+    estimated_calls: int = 0
+    turns: int = 0
 
-    def add(self, usage: Usage, cost_usd: Decimal | None) -> Spend:
+    def add(self, usage: Usage, cost_usd: Decimal | None, *, turns: int = 0, estimated: bool = False) -> Spend:
+        """With one more call."""
+        return self + Spend(
+            usage=usage,
+            cost_usd=cost_usd or Decimal(0),
+            model_calls=1,
+            unpriced_calls=int(cost_usd is None),
+            estimated_calls=int(estimated),
+            turns=turns,
+        )
+
+    def __add__(self, other: Spend) -> Spend:
         return Spend(
-            usage=self.usage + usage,
-            cost_usd=self.cost_usd + (cost_usd or Decimal(0)),
-            model_calls=self.model_calls + 1,
-            unpriced_calls=self.unpriced_calls + (cost_usd is None),
+            usage=self.usage + other.usage,
+            cost_usd=self.cost_usd + other.cost_usd,
+            model_calls=self.model_calls + other.model_calls,
+            unpriced_calls=self.unpriced_calls + other.unpriced_calls,
+            estimated_calls=self.estimated_calls + other.estimated_calls,
+            turns=self.turns + other.turns,
         )
 
 
@@ -58,13 +77,15 @@ class Spend:
 class Budget:
     """Limits for a whole run, all of its agents together; `None` is no limit.
 
-    `cost_usd` takes a string or a `Decimal` ("2.50"), since a float could not say it exactly.
+    `cost_usd` takes a string or a `Decimal` ("2.50"), since a float could not say it exactly. `time_s` is working
+    time; `turns` are those of all agents together.
     """
 
     cost_usd: str | Decimal | None = None
     tokens: int | None = None
     time_s: float | None = None
     model_calls: int | None = None
+    turns: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.cost_usd, float):
@@ -79,7 +100,13 @@ class Budget:
                 f"Budget(cost_usd={self.cost_usd!r}) is not an amount in US dollars.",
                 hint='Write a plain number such as "2.50".',
             ) from None
-        limits = {"cost_usd": cost, "tokens": self.tokens, "time_s": self.time_s, "model_calls": self.model_calls}
+        limits = {
+            "cost_usd": cost,
+            "tokens": self.tokens,
+            "time_s": self.time_s,
+            "model_calls": self.model_calls,
+            "turns": self.turns,
+        }
         for name, limit in limits.items():
             if limit is not None and not (Decimal(limit).is_finite() and limit > 0):
                 raise UsageError(

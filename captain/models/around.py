@@ -5,11 +5,12 @@ Until then a call can be made again, elsewhere or twice; what has been passed on
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 
 from captain.core.errors import StreamInterruptedError
-from captain.core.messages import Request, StreamEvent
+from captain.core.messages import Finished, Request, StreamEvent
 from captain.models.base import Model, Profile, secrets_of
 
 
@@ -53,6 +54,16 @@ async def begin(model: Model, request: Request, stack: AsyncExitStack) -> AsyncI
         begun = await opened.enter_async_context(aclosing(_preceded(first, events)))
         stack.push_async_exit(opened.pop_all())
     return begun
+
+
+async def with_lost(events: AsyncIterator[StreamEvent], lost_calls: Callable[[], int]) -> AsyncGenerator[StreamEvent]:
+    """The same events; the reply at their end tells of calls that were lost on the way to it."""
+    async for event in events:
+        if isinstance(event, Finished) and (lost := lost_calls()):
+            reply = event.reply
+            yield replace(event, reply=replace(reply, lost_calls=reply.lost_calls + lost))
+        else:
+            yield event
 
 
 async def _preceded(first: StreamEvent, rest: AsyncIterator[StreamEvent]) -> AsyncGenerator[StreamEvent]:

@@ -6,9 +6,10 @@ and replay, later retry and fallback) is a Model around a Model.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from captain.core.errors import ModelError, RateLimitError, StreamInterruptedError
@@ -81,19 +82,24 @@ def secrets_of(model: Model) -> tuple[str, ...]:
     return tuple(secret for secret in said if isinstance(secret, str)) if isinstance(said, tuple) else ()
 
 
-async def complete(model: Model, request: Request, *, repeats: int = 0) -> Reply:
-    """The whole reply of one call: its stream, drained.
+async def repeated(ask: Callable[[], Awaitable[Reply]], repeats: int) -> Reply:
+    """A call whose answer breaks off is made again, `repeats` times at most and at once.
 
-    A call whose answer breaks off is made again, `repeats` times at most and at once. Waiting is `Retrying`'s
-    business, which lets a retryable error through only if an answer had begun; a rate limit is never met at once.
+    Waiting is `Retrying`'s business, which lets a retryable error through only if an answer had begun; a rate limit
+    is never met at once.
     """
     for _ in range(repeats):
         try:
-            return await _drained(model, request)
+            return await ask()
         except ModelError as error:
             if not error.retryable or isinstance(error, RateLimitError):
                 raise
-    return await _drained(model, request)
+    return await ask()
+
+
+async def complete(model: Model, request: Request, *, repeats: int = 0) -> Reply:
+    """The whole reply of one call: its stream, drained. One that breaks off is made again, `repeats` times at most."""
+    return await repeated(partial(_drained, model, request), repeats)
 
 
 async def _drained(model: Model, request: Request) -> Reply:

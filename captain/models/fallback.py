@@ -23,7 +23,7 @@ from captain.core.errors import (
     UsageError,
 )
 from captain.core.messages import Finished, Request, StreamEvent
-from captain.models.around import begin
+from captain.models.around import begin, with_lost
 from captain.models.base import Model, Profile, secrets_of
 
 _CONVERSATIONS: Final = 1_000  # remembered at most
@@ -99,7 +99,9 @@ class Fallback:
     @asynccontextmanager
     async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:
         async with AsyncExitStack() as stack:
-            place, events = await self._begin(request, stack)
+            place, events, lost = await self._begin(request, stack)
+            if lost:
+                events = await stack.enter_async_context(aclosing(with_lost(events, lambda: lost)))
             yield await stack.enter_async_context(aclosing(self._watched(place, events, request)))
 
     async def aclose(self) -> None:
@@ -108,7 +110,8 @@ class Fallback:
             for model in self._models:
                 stack.push_async_callback(model.aclose)
 
-    async def _begin(self, request: Request, stack: AsyncExitStack) -> tuple[int, AsyncIterator[StreamEvent]]:
+    async def _begin(self, request: Request, stack: AsyncExitStack) -> tuple[int, AsyncIterator[StreamEvent], int]:
+        """Whose answer has begun, the answer, and how many calls before it may be charged for."""
         failures: list[tuple[int, CaptainError]] = []
         for place in self._order(request):
             model = self._models[place]
@@ -118,13 +121,15 @@ class Fallback:
                 last, error = failures[-1]
                 self._on_switch(Switched(model=model.id, after=self._models[last].id, error=error))
             try:
-                return place, await begin(model, request, stack)
+                events = await begin(model, request, stack)
             except (ModelError, UsageError) as error:
                 if isinstance(error, ScriptError) or (isinstance(error, UsageError) and place == 0):
                     raise
                 failures.append((place, error))
                 if not isinstance(error, RequestRejectedError | UsageError):
                     self._rest(place)
+            else:
+                return place, events, sum(isinstance(e, ModelError) and e.may_be_charged for _, e in failures)
         raise self._exhausted(tuple((self._models[place].id, error) for place, error in failures))
 
     def _order(self, request: Request) -> list[int]:

@@ -17,7 +17,7 @@ import anyio
 from captain.core.clock import Clock, SystemClock
 from captain.core.errors import ModelError, UsageError
 from captain.core.messages import Request, StreamEvent
-from captain.models.around import Around, begin
+from captain.models.around import Around, begin, with_lost
 from captain.models.base import Model
 from captain.models.latency import RecentDurations
 from captain.models.metered import CallRecord, OnCall
@@ -109,9 +109,9 @@ class Hedged(Around):
                         async with AsyncExitStack() as stack:
                             events = await self._first(request, race, stack)
                             if events is not None:
-                                yield events
+                                yield await stack.enter_async_context(aclosing(with_lost(events, race.lost_calls)))
                     if race.winner == "second":
-                        async with aclosing(race.received()) as received:
+                        async with aclosing(with_lost(race.received(), race.lost_calls)) as received:
                             yield received
                 finally:
                     race.scopes["second"].cancel()
@@ -210,6 +210,13 @@ class _Race:
         self.winner, self.won_s = attempt, now_s
         self.scopes["first" if attempt == "second" else "second"].cancel()
         return True
+
+    def lost_calls(self) -> int:
+        """Attempts that may be charged for beside the one that won."""
+        if "second" not in self.began_s:
+            return 0
+        error = self.errors.get("first" if self.winner == "second" else "second")
+        return int(error is None or error.may_be_charged)
 
     async def received(self) -> AsyncGenerator[StreamEvent]:
         """The events of the second attempt, and the error in which they end."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from captain.core.clock import Clock, SystemClock
 from captain.core.errors import ModelError, UsageError
 from captain.core.messages import Request, StreamEvent
-from captain.models.around import Around, begin
+from captain.models.around import Around, begin, with_lost
 from captain.models.base import Model
 
 if TYPE_CHECKING:
@@ -94,12 +94,17 @@ class Retrying(Around):
         from tenacity import AsyncRetrying, retry_if_exception
 
         began_s = self._clock.monotonic_s()
-        attempts = 0
+        attempts = lost = 0
 
         async def attempt() -> AsyncIterator[StreamEvent]:
-            nonlocal attempts
+            nonlocal attempts, lost
             attempts += 1
-            return await begin(self._model, request, stack)
+            try:
+                events = await begin(self._model, request, stack)
+            except ModelError as error:
+                lost += error.may_be_charged
+                raise
+            return await stack.enter_async_context(aclosing(with_lost(events, lambda: lost))) if lost else events
 
         def stop(state: RetryCallState) -> bool:
             passed_s = self._clock.monotonic_s() - began_s

@@ -83,7 +83,7 @@ def conclude(results: Sequence[TaskResult], integration: Integration) -> RunEnde
     summary = f"{done} of {total} tasks {'is' if done == 1 else 'are'} accepted and integrated{where}. " + " ".join(
         f"{result.task.id}: {result.reason}." for result in open_
     )
-    if any(result.reason.startswith("budget:") for result in open_):
+    if any(result.over_budget for result in open_):
         return RunEnded(status="budget", summary=summary, hint="Start again with a larger budget.")
     if any(result.state == "failed" for result in open_):
         return RunEnded(status="failed", summary=summary, hint="The report says what was tried and what is kept.")

@@ -82,7 +82,11 @@ class Team:
 
     def unpriced(self) -> tuple[str, ...]:
         """The ids of the models whose price is not known."""
-        return tuple(dict.fromkeys(model.id for model in self._models() if cost_usd(model.profile, Usage()) is None))
+        return tuple(
+            dict.fromkeys(
+                model.id for model in self._models() if cost_usd(model.profile, Usage(input_tokens=1)) is None
+            )
+        )
 
     def assumed(self) -> tuple[str, ...]:
         """What is only assumed of models that are not known, in whole sentences."""

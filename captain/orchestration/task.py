@@ -50,12 +50,13 @@ class Crew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """How a task ended. `head` is its branch's commit if it was accepted."""
+    """How a task ended. `head` is its branch's commit if it was accepted. `over_budget` says that a limit ended it."""
 
     task: Task
     state: TaskState
     reason: str
     head: str | None = None
+    over_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +85,13 @@ class TaskWork:
         self._crew = crew
 
     async def go(self, state: TaskState, reason: str = "") -> None:
-        self.state = next_state(self.state, state)
-        await self._voyage.tell(TaskChanged(task=self.task.id, state=state, reason=reason))
+        before, self.state = self.state, next_state(self.state, state)
+        try:
+            with anyio.CancelScope(shield=True):  # the state and its record are one
+                await self._voyage.tell(TaskChanged(task=self.task.id, state=state, reason=reason))
+        except CaptainError:
+            self.state = before
+            raise
 
     async def end(self, state: TaskState, reason: str, head: str | None = None) -> TaskResult:
         await self.go(state, reason)
@@ -102,7 +108,7 @@ class TaskWork:
                 return await self.end("failed", "the Build changed nothing")
             return await self._conclude(await self._reviewed(start, built.commit), start)
         except BudgetExceededError as error:
-            return await self.end("parked", f"budget: {error}")
+            return replace(await self.end("parked", f"budget: {error}"), over_budget=True)
         except CaptainError as error:
             return await self.end("failed", str(error))
 
@@ -208,6 +214,9 @@ class TaskWork:
             await self.go("reviewing", "what is handed back")
         head = await self._branch(report.commit, start)
         why = f"{report.verdict}: {report.conclusion.reason}"
+        if report.cut_short:
+            reason = f"budget: its review could not be brought to an end ({report.spent})"
+            return replace(await self.end("parked", reason), over_budget=True)
         if report.broken:
             return await self.end("failed", f"checks fail in its best state ({why})")
         if not report.acceptable:

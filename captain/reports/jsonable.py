@@ -127,6 +127,8 @@ def spend_to_dict(spend: Spend) -> dict[str, Any]:
     return {
         "model_calls": spend.model_calls,
         "unpriced_calls": spend.unpriced_calls,
+        "estimated_calls": spend.estimated_calls,
+        "turns": spend.turns,
         "cost_usd": spend.cost_usd,
         **dataclasses.asdict(spend.usage),
     }

@@ -48,10 +48,11 @@ class Meter:
     _samples: dict[tuple[str, Role], list[ModelCalled]] = field(default_factory=dict)
 
     def add(self, call: ModelCalled) -> None:
-        self.total = self.total.add(call.usage, call.cost_usd)
-        self.by_role[call.role] = self.by_role.get(call.role, Spend()).add(call.usage, call.cost_usd)
-        self.by_model[call.model] = self.by_model.get(call.model, Spend()).add(call.usage, call.cost_usd)
-        self._samples.setdefault((call.model, call.role), []).append(call)
+        self.total = call.added_to(self.total)
+        self.by_role[call.role] = call.added_to(self.by_role.get(call.role, Spend()))
+        self.by_model[call.model] = call.added_to(self.by_model.get(call.model, Spend()))
+        if call.first_event_s > 0 or not call.estimated:  # one that broke off says nothing about how long answers take
+            self._samples.setdefault((call.model, call.role), []).append(call)
 
     def latencies(self) -> tuple[Latency, ...]:
         return tuple(

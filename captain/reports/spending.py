@@ -15,7 +15,7 @@ def spending(view: RunView) -> Iterator[str]:
     """Totals, then one table by role and model, then one of latencies."""
     if view.started_at is not None:
         yield f"- Started: {view.started_at:%Y-%m-%d %H:%M:%S} UTC, took {words.duration(view.elapsed_s())}"
-    yield f"- Model calls: {view.spend.model_calls:,}"
+    yield f"- Model calls: {view.spend.model_calls:,}{_guessed(view.spend)}"
     if not view.spend.model_calls:
         return
     yield f"- Tokens: {words.tokens(view.spend.usage)}"
@@ -34,6 +34,13 @@ def spending(view: RunView) -> Iterator[str]:
     yield "|---|---|---:|---:|---:|---:|---:|"
     for latency in view.latencies:
         yield _latency(latency)
+
+
+def _guessed(spend: Spend) -> str:
+    """How many of the calls count with what they were expected to use."""
+    if not spend.estimated_calls:
+        return ""
+    return f" ({spend.estimated_calls:,} of them by estimate: they broke off, or their server does not count)"
 
 
 def _row(name: str, spend: Spend) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 
 from captain.core.cases import Case, Trial
 from captain.core.errors import BudgetExceededError
-from captain.core.findings import Finding, Review
+from captain.core.findings import Finding, Proposal, Review
 from captain.core.loop_events import (
     BudgetReached,
     CommitChecked,
@@ -62,11 +62,7 @@ class Carrier:
         answered = await self._own_checks(outcomes, action) + await self._own_rules(action)
         proposal = await site.proposal(site.base, action.commit, [outcome.result for outcome in outcomes])
         reviewers = self._still_to_ask(action) if site.reviewers else []
-        try:
-            reviews = await together([partial(site.look, reviewer, proposal) for reviewer in reviewers])
-        except BudgetExceededError as error:
-            await site.tell(BudgetReached(reason=str(error)))
-            reviews = tuple(NoReview(problem=str(error)) for _ in reviewers)
+        reviews = await together([partial(self._asked, reviewer, proposal) for reviewer in reviewers])
         for reviewer, review in zip(reviewers, reviews, strict=True):
             await self._take(reviewer, review, action.round, ground)
         if not site.reviewers:
@@ -90,6 +86,16 @@ class Carrier:
         reviewer = reviewers[number % len(reviewers)]
         again = number // len(reviewers)
         return another(reviewer, str(again + 1)) if again else reviewer
+
+    async def _asked(self, reviewer: Reviewer, proposal: Proposal) -> Review | NoReview:
+        """Where the budget of one is used up, the others hand in what they have paid for."""
+        site = self.site
+        try:
+            return await site.look(reviewer, proposal)
+        except BudgetExceededError as error:
+            if site.engine.state.spent is None:
+                await site.tell(BudgetReached(reason=str(error)))
+            return NoReview(problem=str(error))
 
     async def _take(self, reviewer: Reviewer, review: Review | NoReview, round_: int, ground: Ground) -> None:
         site = self.site

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final, get_args
 
 from captain.core.cases import Anchor, Case
-from captain.core.errors import ModelError
+from captain.core.errors import BudgetExceededError, ModelError
 from captain.core.findings import Finding, Review, Severity
 from captain.core.loop_events import FindingProposed
 from captain.review.admission import heard, heaviest
@@ -159,7 +159,7 @@ class Intake:
             try:
                 if await self.judge.same(findings[candidate], finding):
                     return Match(case=candidate, by="judge")
-            except ModelError:
+            except (ModelError, BudgetExceededError):
                 return match  # nobody to ask: they stay apart, and are shown as possibly the same
         return replace(match, ask=())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,14 +30,19 @@ _CLAIM_CHARS: Final = 60
 class Mender:
     site: Site
     intake: Intake
+    kept: str = ""
 
     async def mend(self, action: Mend) -> None:
-        """An attempt from the fixer's work to the gate's word. What a person's budget ends is not held against it."""
+        """An attempt from the fixer's work to the gate's word. What a person's budget ends is not held against it.
+
+        What it had done by then is kept under a ref.
+        """
         try:
             await self._attempt(action)
         except BudgetExceededError as error:
             await self.site.tell(BudgetReached(reason=str(error)))
-            await self._declined(action, str(error))
+            where = f" What was done by then is kept under {self.kept}." if self.kept else ""
+            await self._declined(action, f"{error}{where}")
 
     async def _attempt(self, action: Mend) -> None:
         site = self.site
@@ -44,7 +50,7 @@ class Mender:
         if not (job := await self._job(action)).cases:
             return
         fixes = site.engine.state.lanes[action.lane].head.holds
-        async with site.workspaces.open(site.label("mend"), action.commit) as workspace:
+        async with self._workspace(action) as workspace:
             said = await self._fix(job, workspace)
             try:
                 commit = await self._snapshot(job, workspace)
@@ -57,7 +63,7 @@ class Mender:
         if commit is None:
             await self._left_alone(action, job, said)
             return
-        ref = await keep(site, commit)
+        ref = self.kept = await keep(site, commit)
         await site.tell(
             FixAttempted(
                 cases=action.cases, rung=action.rung, round=action.round, commit=commit, said=said[:_SAID_CHARS]
@@ -90,6 +96,16 @@ class Mender:
                 tree=await site.repository.tree(commit),
             )
         )
+
+    @asynccontextmanager
+    async def _workspace(self, action: Mend) -> AsyncIterator[Workspace]:
+        workspace: Workspace | None = None
+        try:
+            async with self.site.workspaces.open(self.site.label("mend"), action.commit) as workspace:
+                yield workspace
+        finally:
+            if workspace is not None and workspace.kept is not None:
+                _, self.kept = workspace.kept
 
     async def _drop_what_is_gone(self, action: Mend) -> None:
         """Cases that an earlier fix of the lane removed too, by their own checks."""

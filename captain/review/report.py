@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from captain.core.cases import Candidate, Case, Conclusion, known_weight, present
 from captain.core.findings import Verdict
-from captain.core.loop_events import LoopEvent, standing
+from captain.core.loop_events import LoopEvent, ReviewEnded, standing
 from captain.core.tasks import CheckResult, FollowUp
 from captain.review.ledger import fold
 from captain.review.state import LoopState
@@ -19,7 +19,8 @@ class LoopReport:
 
     It is kept under `ref`, which is empty after a review without a fixer; no branch of the user's was moved.
     `candidates` are in the order they were made, the tree the loop was handed first. `checks` are those of the loop on
-    that commit, `unmet` the criteria that no reviewer of the last round cited evidence for. `log` is all that happened.
+    that commit, `unmet` the criteria that no reviewer of the last round cited evidence for. `spent` says which limit
+    cut the loop short, if one did. `log` is all that happened.
     """
 
     conclusion: Conclusion
@@ -37,6 +38,7 @@ class LoopReport:
     checks: tuple[CheckResult, ...]
     unmet: tuple[str, ...]
     log: tuple[LoopEvent, ...]
+    spent: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -63,6 +65,13 @@ class LoopReport:
     def acceptable(self) -> bool:
         """Nothing critical or major is known of what is handed back. That is not the same as correct."""
         return not self.broken and all(case.severity == "minor" for case in self.residuals)
+
+    @property
+    def cut_short(self) -> bool:
+        """A limit was reached before enough was known of what is handed back to take it or to leave it."""
+        reviewed = any(isinstance(event, ReviewEnded) and not event.problem for event in self.log)
+        doubtful = any(case.severity != "minor" for case in self.unproved)
+        return self.spent is not None and (not reviewed or doubtful or not self.acceptable)
 
     def weight(self, commit: str) -> int:
         """The known weight of a candidate."""
@@ -95,6 +104,7 @@ def report_of(
         checks=checks,
         unmet=tuple(criterion for criterion in state.criteria if criterion not in state.cited),
         log=log,
+        spent=state.spent,
     )
 
 

@@ -2,9 +2,9 @@
 
 from captain.runs.entries import Entry, MemoryStore, Store
 from captain.runs.holds import Holder
-from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfinished
+from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfinished, refuse
 from captain.runs.journal import Journal, RunJournal
-from captain.runs.ledger import Ledger
+from captain.runs.ledger import Ledger, spans_of, spent_of, worked_s
 from captain.runs.state import Project, StoredRun, default_state_dir, find_run, stored_projects, stored_runs
 from captain.runs.writer import SqliteStore
 
@@ -27,6 +27,10 @@ __all__ = [
     "Unfinished",
     "default_state_dir",
     "find_run",
+    "refuse",
+    "spans_of",
+    "spent_of",
     "stored_projects",
     "stored_runs",
+    "worked_s",
 ]

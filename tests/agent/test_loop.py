@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -11,12 +13,21 @@ from hypothesis import strategies as st
 
 from captain.agent import Agent, Limits
 from captain.agent.loop import AgentResult
-from captain.core.errors import BadResponseError, BudgetExceededError, SandboxError, ScriptError
+from captain.core.errors import (
+    BadResponseError,
+    BudgetExceededError,
+    RateLimitError,
+    SandboxError,
+    ScriptError,
+    StreamInterruptedError,
+)
 from captain.core.events import AgentEnded, AgentStarted, ModelCalled, ToolCalled
-from captain.core.messages import ToolCall, ToolResult
-from captain.core.usage import Budget, Usage
+from captain.core.messages import Request, StreamEvent, ToolCall, ToolResult
+from captain.core.usage import Budget, Spend, Usage
 from captain.models import ScriptedModel, ScriptedReply, call
+from captain.models.around import with_lost
 from captain.runs import MemoryStore, RunJournal
+from captain.runs.ledger import spent_of
 from captain.testing import FakeClock
 from captain.tools import Tool, follow_up, tool
 from tests.agent.tools import act, events, fail, hand_in, look, mate, pairs, results, words
@@ -330,15 +341,74 @@ async def test_a_model_is_never_asked_beyond_the_budget(budget: Budget) -> None:
     assert events(worker.mate)[-1].kind == "agent_ended"
 
 
-async def test_what_was_used_is_settled_and_a_failed_call_costs_nothing() -> None:
+async def test_what_was_used_is_settled_and_a_refused_call_costs_nothing() -> None:
+    refused = ScriptedReply(error=RateLimitError("Not now.", model="scripted"))
+    worker = agent(ScriptedModel([ScriptedReply(calls=(call("look", at="a"),), usage=Usage(input_tokens=7)), refused]))
+    with pytest.raises(RateLimitError):
+        await worker.run("Do it.")
+    assert worker.mate.ledger.spend == Spend(usage=Usage(input_tokens=7), model_calls=1, unpriced_calls=1, turns=1)
+    assert worker.mate.ledger.reserved == Spend()
+
+
+async def test_a_call_that_broke_off_counts_with_what_was_expected_of_it() -> None:
     broken = ScriptedReply(text="half", error=BadResponseError("Broken.", model="scripted"))
-    worker = agent(ScriptedModel([ScriptedReply(calls=(call("look", at="a"),), usage=Usage(input_tokens=7)), broken]))
+    worker = agent(ScriptedModel([broken]))
     with pytest.raises(BadResponseError):
         await worker.run("Do it.")
-    assert worker.mate.ledger.spend.usage == Usage(input_tokens=7)
-    assert worker.mate.ledger.spend.model_calls == 1
-    with worker.mate.ledger.reserve(tokens=1, cost_usd=None):
-        pass
+    (lost,) = [event for event in events(worker.mate) if isinstance(event, ModelCalled)]
+    assert (lost.estimated, lost.turn, lost.usage.output_tokens) == (True, False, 2_000)
+    assert lost.usage.input_tokens > 0
+    assert worker.mate.ledger.spend == spent_of(events(worker.mate)) == lost.added_to(Spend())
+
+
+async def test_a_call_that_is_made_again_is_reserved_again() -> None:
+    broken = ScriptedReply(text="half", error=StreamInterruptedError("Gone.", model="scripted", retryable=True))
+    model = ScriptedModel([broken, "never"])
+    worker = Agent(mate=mate(model, budget=Budget(model_calls=1)), instructions="Work.", tools=TOOLS)
+    with pytest.raises(BudgetExceededError):
+        await worker.run("Do it.")
+    assert len(model.requests) == 1
+
+
+async def test_a_call_that_nobody_waited_for_counts_too() -> None:
+    class Silent(ScriptedModel):
+        @asynccontextmanager
+        async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:
+            async with super().stream(request) as streamed:
+                asked.set()
+                await anyio.Event().wait()
+                yield streamed
+
+    asked = anyio.Event()
+    worker = agent(Silent(["never"]))
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run, "Do it.")
+        await asked.wait()
+        group.cancel_scope.cancel()
+    assert (worker.mate.ledger.spend.estimated_calls, worker.mate.ledger.spend.turns) == (1, 0)
+    assert worker.mate.ledger.spend == spent_of(events(worker.mate))
+
+
+async def test_a_server_that_does_not_count_is_counted_by_estimate() -> None:
+    worker = agent(ScriptedModel([ScriptedReply(text="Done.", usage=Usage())]))
+    await worker.run("Do it.")
+    spend = worker.mate.ledger.spend
+    assert (spend.estimated_calls, spend.turns, spend.usage.output_tokens) == (1, 1, 2_000)
+
+
+async def test_attempts_that_lost_against_the_one_that_answered_are_spent_as_well() -> None:
+    class Raced(ScriptedModel):
+        @asynccontextmanager
+        async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[StreamEvent]]:
+            async with super().stream(request) as streamed, aclosing(with_lost(streamed, lambda: 2)) as told:
+                yield told
+
+    worker = agent(Raced([ScriptedReply(text="Done.", usage=Usage(input_tokens=7))]))
+    await worker.run("Do it.")
+    spend = worker.mate.ledger.spend
+    assert (spend.model_calls, spend.estimated_calls, spend.turns) == (3, 2, 1)
+    assert spend.usage == Usage(input_tokens=21)
+    assert spend == spent_of(events(worker.mate))
 
 
 @settings(max_examples=25, deadline=None)

@@ -25,6 +25,7 @@ usd = 2.30
 tokens = 2_000_000
 time = "1h30m"
 calls = 40
+turns = 30
 """
 
 
@@ -44,6 +45,7 @@ def test_a_whole_crew_file_is_read_and_money_exactly(tmp_path: Path) -> None:
         tokens=2_000_000,
         time_s=5400.0,
         calls=40,
+        turns=30,
     )
 
 
@@ -55,7 +57,7 @@ def test_flags_win_over_the_file_key_by_key(tmp_path: Path) -> None:
     chosen = combine(written(tmp_path, WHOLE), CrewFile(captain="x", review=("y",), tokens=5))
 
     assert (chosen.captain, chosen.build, chosen.review) == ("x", "openai:b", ("y",))
-    assert budget_of(chosen) == Budget(cost_usd=Decimal("2.30"), tokens=5, time_s=5400.0, model_calls=40)
+    assert budget_of(chosen) == Budget(cost_usd=Decimal("2.30"), tokens=5, time_s=5400.0, model_calls=40, turns=30)
 
 
 def test_a_run_without_any_limit_has_no_budget() -> None:

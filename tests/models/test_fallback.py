@@ -68,6 +68,11 @@ async def test_a_model_that_fails_hands_over_to_the_next(error: ModelError) -> N
     assert (first.open, second.open) == (0, 0)
 
 
+async def test_the_reply_tells_of_calls_to_other_models_that_may_be_charged_for() -> None:
+    models = [acting("a", Act(before=broken())), acting("b", Act(before=busy())), acting("c", Act(text="from c"))]
+    assert (await complete(Fallback(models), ASK)).lost_calls == 1
+
+
 async def test_a_conversation_stays_where_it_was_answered() -> None:
     clock = FakeClock()
     first, second = acting("a", Act(before=busy()), Act(text="from a")), acting("b", Act(text="from b"))

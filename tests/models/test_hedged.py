@@ -70,6 +70,27 @@ def test_the_second_attempt_is_given_up_when_the_first_answers_before_it() -> No
     assert [(record.outcome, record.duration_s) for record in records] == [("abandoned", 1)]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "lost_calls"),
+    [
+        (Act(wait_s=90), Act(wait_s=3), 1),  # the first is given up
+        (Act(wait_s=2, rest_s=50), Act(wait_s=9), 1),  # the second is
+        (Act(wait_s=2, before=busy()), Act(wait_s=3), 0),  # the first was refused
+        (Act(wait_s=2, before=broken()), Act(wait_s=3), 1),
+        (Act(wait_s=90), Act(wait_s=3, before=refused()), 0),
+        (Act(wait_s=0.5), Act(), 0),  # there is no second
+    ],
+)
+def test_the_reply_tells_of_the_attempt_that_may_be_charged_for_as_well(
+    first: Act, second: Act, lost_calls: int
+) -> None:
+    async def main() -> int:
+        model, _ = await hedged(first, second)
+        return (await complete(model, ASK)).lost_calls
+
+    assert leaping(main) == lost_calls
+
+
 def test_a_call_that_is_quick_enough_is_made_once() -> None:
     async def main() -> int:
         model, _ = await hedged(Act(wait_s=0.9, rest_s=100))

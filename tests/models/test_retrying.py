@@ -63,6 +63,11 @@ async def test_an_answer_without_any_event_counts_as_a_failure() -> None:
     assert model.calls == 3
 
 
+async def test_the_reply_tells_of_attempts_that_may_be_charged_for() -> None:
+    model = Acting(in_turn(Act(before=broken()), Act(before=busy()), Act(before=broken()), Act(text="Hello")))
+    assert (await complete(retrying(model), ASK)).lost_calls == 2
+
+
 async def test_what_cannot_be_helped_is_tried_once() -> None:
     model = Acting(always(Act(before=refused())))
 

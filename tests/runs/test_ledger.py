@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captain.core.errors import BudgetExceededError
-from captain.core.usage import Budget, Usage
+from captain.core.events import Event, ModelCalled, Noticed, Recorded, RunOpened
+from captain.core.usage import Budget, Spend, Usage
 from captain.runs import Ledger
+from captain.runs.ledger import spans_of, spent_of, worked_s
 from captain.testing import FakeClock
 
 
@@ -162,3 +164,61 @@ def test_spending_passes_a_limit_only_by_what_a_call_used_beyond_its_estimate(
         except BudgetExceededError:
             assert shared.spend.usage.total_tokens + estimate > limit
         assert shared.spend.usage.total_tokens <= limit + beyond
+
+
+def called(tokens: int, cost_usd: str | None = None, **more: Any) -> ModelCalled:
+    price = None if cost_usd is None else Decimal(cost_usd)
+    fields: dict[str, Any] = {"agent": "a", "role": "build", "model": "m", "first_event_s": 1.0, "duration_s": 2.0}
+    return ModelCalled(usage=used(tokens), cost_usd=price, **fields, **more)
+
+
+def test_what_was_spent_before_counts() -> None:
+    events: list[Event] = [
+        called(10, "0.1"),
+        Noticed(text="hm"),
+        called(5, turn=False),
+        called(7, "0.2", estimated=True),
+    ]
+    shared = ledger(tokens=30, turns=3, time_s=60.0)
+    shared.restore(spent_of(events), 50.0)
+    assert shared.spend == Spend(
+        usage=used(22), cost_usd=Decimal("0.3"), model_calls=3, unpriced_calls=1, estimated_calls=1, turns=2
+    )
+    assert (shared.used_s, shared.time_left_s) == (50.0, 10.0)
+    with pytest.raises(BudgetExceededError), shared.reserve(tokens=9, cost_usd=None):
+        pass
+    with shared.reserve(tokens=8, cost_usd=None, turn=True), pytest.raises(BudgetExceededError) as caught:
+        shared.reserve(tokens=0, cost_usd=None, turn=True).__enter__()
+    assert caught.value.limit == "turns"
+
+
+def test_a_raised_budget_lets_the_next_call_through() -> None:
+    shared = ledger(model_calls=1)
+    with shared.reserve(tokens=1, cost_usd=None) as reservation:
+        reservation.settle(used(1), None)
+    with pytest.raises(BudgetExceededError), shared.reserve(tokens=1, cost_usd=None):
+        pass
+    shared.raised(Budget(model_calls=2))
+    with shared.reserve(tokens=1, cost_usd=None):
+        pass
+    assert shared.spend.model_calls == 1
+
+
+def test_the_gaps_between_the_processes_of_a_run_are_no_work() -> None:
+    clock = FakeClock()
+    opened = RunOpened(run="r", request="x", repository="/r", base="b", branch=None, crew=(), sandbox="none")
+    record: list[Recorded] = []
+
+    def at(seconds: float, event: Event) -> None:
+        clock.advance(seconds)
+        record.append(Recorded(seq=len(record) + 1, at=clock.now(), event=event))
+
+    at(0, opened)
+    at(4, Noticed(text="a"))
+    at(3_600, opened)  # the process that took it up an hour later
+    at(2, Noticed(text="b"))
+    assert len(spans_of(record)) == 2
+    assert worked_s(spans_of(record)) == 6.0
+    assert worked_s([]) == 0.0
+    later, now = record[-1].at, record[0].at
+    assert worked_s([(later, now)]) == 0.0

@@ -1,0 +1,55 @@
+"""How a run was opened, kept as a step of its record, so that whoever resumes it need not say it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from captain.core.events import Role
+from captain.core.usage import Budget
+from captain.orchestration.context import Options
+from captain.orchestration.memory import ProjectMemory
+from captain.review import ReviewPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """`crew` holds the names that its models were made from; a name is empty where the host brought an object.
+
+    When a run is resumed, models, budget and parallelism may be others. What its record rests on stays: the review
+    policy, the time limit of commands and the turns of an agent.
+    """
+
+    crew: tuple[tuple[Role, str], ...]
+    budget: Budget
+    review: ReviewPolicy
+    max_parallel: int
+    max_turns: int
+    command_timeout_s: float
+    allow_root: bool
+    hosts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, crew: tuple[tuple[Role, str], ...], budget: Budget, options: Options) -> RunSettings:
+        return cls(
+            crew=crew,
+            budget=budget,
+            review=options.review,
+            max_parallel=options.max_parallel,
+            max_turns=options.max_turns,
+            command_timeout_s=options.command_timeout_s,
+            allow_root=options.allow_root,
+            hosts=options.policy.network.allowed,
+        )
+
+    def held(self, options: Options) -> Options:
+        """`options` with what stays as it was."""
+        return replace(options, review=self.review, max_turns=self.max_turns, command_timeout_s=self.command_timeout_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedFacts:
+    """What was found when the run was opened; `notes` are what a person should know, in whole sentences."""
+
+    settings: RunSettings
+    memory: ProjectMemory
+    notes: tuple[str, ...]
