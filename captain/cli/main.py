@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,13 +10,13 @@ import typer
 
 from captain.cli import doctor, flags, runs, scope
 from captain.cli.boundary import Switches
-from captain.cli.exits import CANCELLED, EXIT_CODES
+from captain.cli.finishing import finished
+from captain.cli.resume import resume
 from captain.cli.review import review
 from captain.cli.shortcuts import shortcuts
 
 if TYPE_CHECKING:
     from captain.api import Outcome
-    from captain.cli.screens import Screen
 
 app = typer.Typer(
     name="captain",
@@ -33,6 +32,7 @@ app.add_typer(scope.app)
 app.add_typer(runs.app)
 
 
+app.command()(resume)
 app.command()(shortcuts)
 app.command()(review)
 
@@ -130,7 +130,7 @@ def run(
             carrier = Captain(players, budget=budget, state_dir=state_dir, options=options)
             return await pursue(carrier.start(wanted, repo=repo), screen)
 
-    return _finish(carry, screen)
+    return finished(carry, screen)
 
 
 @app.command()
@@ -157,7 +157,7 @@ def demo(
     say("Demo: the model replies are scripted; git, commands, checks, guards and the review loop are real.")
     shown = prepare(into, allow_root=allow_root)
     carrier = Captain(shown.crew, sandbox=shown.sandbox, options=shown.options)
-    code = _finish(lambda: pursue(carrier.start(shown.request, repo=shown.repo), screen), screen)
+    code = finished(lambda: pursue(carrier.start(shown.request, repo=shown.repo), screen), screen)
     say(f"The demo's repository is {one_line(str(shown.repo))}; look around in it, and delete it when you are done.")
     return code
 
@@ -181,14 +181,3 @@ def report(
 
 
 app.command()(doctor.doctor)
-
-
-def _finish(carry: Callable[[], Awaitable[Outcome | None]], screen: Screen) -> int:
-    """Carries a run in an event loop of its own and has the last words said."""
-    import anyio
-
-    outcome = anyio.run(carry)
-    if outcome is None:
-        return CANCELLED
-    screen.finish(outcome)
-    return EXIT_CODES[outcome.status]

@@ -76,6 +76,13 @@ def _(event: ev.RunOpened, view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.RunResumed, view: RunView) -> Iterator[str]:
+    crew = ", ".join(f"{role} {one_line(model)}" for role, model in event.crew)
+    yield f"resumed by another process, {crew}"
+    yield "unsandboxed: commands are not confined" if view.unsandboxed else f"sandbox: {one_line(event.sandbox)}"
+
+
+@_lines.register
 def _(event: ev.Noticed, _view: RunView) -> Iterator[str]:
     yield f"notice: {clip(event.text)}"
 

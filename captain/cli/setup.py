@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -113,6 +113,38 @@ def budget_of(chosen: CrewFile) -> Budget | None:
         turns=chosen.turns,
     )
     return None if budget == Budget() else budget
+
+
+def raised(before: Budget | None, chosen: CrewFile) -> Budget | None:
+    """The budget a run had, with the limits that are given now in place of its own."""
+    given = budget_of(chosen)
+    if given is None or before is None:
+        return given
+    own = {limit.name: getattr(given, limit.name) for limit in fields(given)}
+    return replace(before, **{name: limit for name, limit in own.items() if limit is not None})
+
+
+def filled(chosen: CrewFile, before: Sequence[tuple[str, str]], run: str) -> CrewFile:
+    """`chosen`, and for what it does not say the names that a run's crew was made from. Raises `UsageError`."""
+    if chosen.captain is not None:
+        return chosen
+    missing = [role for role, name in before if not name]
+    if not before or missing:
+        raise UsageError(
+            f"Run {run} was started from code, with a crew that its record cannot name"
+            f"{f' ({missing[0]})' if missing else ''}.",
+            hint="Name a crew with --captain MODEL or --crew FILE.toml, or go on from code: Captain(crew).resume(run).",
+        )
+    by_role: dict[str, list[str]] = {}
+    for role, name in before:
+        by_role.setdefault(role, []).append(name)
+    return replace(
+        chosen,
+        captain=by_role["captain"][0],
+        build=chosen.build or next(iter(by_role.get("build", ())), None),
+        review=chosen.review or tuple(by_role.get("review", ())),
+        advisor=chosen.advisor or next(iter(by_role.get("advisor", ())), None),
+    )
 
 
 def policy_of(hosts: Sequence[str]) -> Policy:

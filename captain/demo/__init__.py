@@ -18,9 +18,11 @@ from typing import Final
 
 from captain.api import Crew
 from captain.core.errors import UsageError
-from captain.demo.crew import REQUEST, demo_crew
+from captain.demo.crew import REQUEST, demo_crew, is_demo
 from captain.orchestration import Options
 from captain.sandbox import Policy, Sandbox, inspect_machine, sandboxes
+
+__all__ = ["Demo", "demo_crew", "demo_options", "demo_sandbox", "is_demo", "prepare"]
 
 _GITIGNORE: Final = "gitignore.txt"  # under its own name, packaging tools would read it themselves
 
@@ -49,14 +51,22 @@ def prepare(into: Path | None = None, *, allow_root: bool = False) -> Demo:
     _git(repo, "init", "--quiet", "--initial-branch=main")
     _git(repo, "add", "--all")
     _git(repo, "commit", "--quiet", "--message=A booking book for a small harbour")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return Demo(
         repo=repo,
         request=REQUEST,
         crew=demo_crew(),
-        options=Options(policy=Policy(env={"PATH": path}), allow_root=allow_root),
-        sandbox=None if sandboxes(inspect_machine()) else Sandbox.none(),
+        options=demo_options(allow_root=allow_root),
+        sandbox=demo_sandbox(),
     )
+
+
+def demo_options(*, allow_root: bool = False) -> Options:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return Options(policy=Policy(env={"PATH": path}), allow_root=allow_root)
+
+
+def demo_sandbox() -> Sandbox | None:
+    return None if sandboxes(inspect_machine()) else Sandbox.none()
 
 
 def _folder(into: Path | None) -> Path:

@@ -5,9 +5,11 @@ One Build takes the expedient shortcut first, and one tidies up where nobody ask
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from captain.api import Crew
+from captain.core.events import Role
 from captain.core.messages import ToolCall
 from captain.demo import texts
 from captain.models import ScriptedModel, ScriptedReply, call
@@ -21,9 +23,9 @@ _SUITE: Final = {"name": "suite", "command": "python3 -m unittest discover -s te
 
 
 def demo_crew() -> Crew:
-    """A new crew: scripted models are used up by one run."""
+    """A new crew. It takes up a run that another one has begun, too."""
     return Crew(
-        captain=ScriptedModel(_captain(), id="scripted-captain"),
+        captain=ScriptedModel(_captain(), id="scripted-captain", by_turn=True),
         build=ScriptedModel(
             {
                 "## What is to be mended": _mend_money(),
@@ -32,9 +34,15 @@ def demo_crew() -> Crew:
                 "# Task T3:": _build_importer(),
             },
             id="scripted-build",
+            by_turn=True,
         ),
-        review=[ScriptedModel(_reviews(), id="scripted-reviewer")],
+        review=[ScriptedModel(_reviews(), id="scripted-reviewer", by_turn=True)],
     )
+
+
+def is_demo(crew: Iterable[tuple[Role, str]]) -> bool:
+    """Whether a run was carried by the demo's crew, by the names it has on record."""
+    return {name for _, name in crew} == {"scripted-captain", "scripted-build", "scripted-reviewer"}
 
 
 def _captain() -> list[ScriptedReply]:
@@ -219,10 +227,11 @@ def _reviews() -> dict[str, list[ScriptedReply]]:
     fixed = _review("Largest remainder, and symmetric in sign.", second, adds_up)
     moves = _review("It compares as `add` does now.", first, shown.format("test_moves_next_to_another_booking"))
     reads = _review("Both notations are read.", third, shown.format("test_takes_grouped_thousands"))
-    return {  # three look at each change at first; then one at the fix alone, and one at the whole again
-        "# Task T1:": [moves] * 3,
-        "# Task T2:": [tempting] * 3 + [fixed] * 2,
-        "# Task T3:": [reads] * 3,
+    return {
+        "# Task T1:": [moves],
+        f"+{texts.SPLIT_TEMPTING.splitlines()[1]}": [tempting],
+        "# Task T2:": [fixed],
+        "# Task T3:": [reads],
     }
 
 

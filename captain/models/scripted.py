@@ -78,14 +78,25 @@ class ScriptedModel:
     With a mapping, the first key that occurs in the instructions or in the first user message selects the
     sequence, so that agents at work at the same time each follow their own. `requests` is everything that
     was asked. Raises `ScriptError` where the script has ended or is asked what it does not expect.
+
+    With `by_turn`, the n-th turn of any conversation gets the n-th reply of its sequence: several conversations may
+    follow one sequence, and a run that is resumed with a new model goes on where it was.
     """
 
-    def __init__(self, replies: Script, *, id: str = "scripted", profile: Profile | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        replies: Script,
+        *,
+        id: str = "scripted",  # noqa: A002
+        profile: Profile | None = None,
+        by_turn: bool = False,
+    ) -> None:
         self.requests: list[Request] = []
         self._id = id
         self._profile = profile or Profile(family="scripted")
         self._function = replies if callable(replies) else None
         self._by_needle = isinstance(replies, Mapping)
+        self._by_turn = by_turn
         self._tracks: dict[str, _Track] = {}
         if isinstance(replies, Mapping):
             self._tracks = {needle: _track(sequence, f"replies[{needle!r}]") for needle, sequence in replies.items()}
@@ -124,6 +135,8 @@ class ScriptedModel:
             return _turn(self._function(request)), f"request {len(self.requests)}"
         key = self._key(request)
         track, where = self._tracks[key], f" for {key!r}" if self._by_needle else ""
+        if self._by_turn:
+            track.played = sum(isinstance(message, AssistantMessage) for message in request.messages)
         if track.played >= len(track.replies):
             raise ScriptError(
                 f"The script of {self._id}{where} has only {_replies(len(track.replies))} and was asked for one more: "

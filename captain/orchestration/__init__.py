@@ -3,5 +3,16 @@
 from captain.orchestration.carry import carry
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.opening import Setting, open_voyage, resume_voyage
+from captain.orchestration.settings import RunSettings, settings_of
 
-__all__ = ["Options", "Setting", "Team", "Voyage", "carry", "open_voyage", "resume_voyage"]
+__all__ = [
+    "Options",
+    "RunSettings",
+    "Setting",
+    "Team",
+    "Voyage",
+    "carry",
+    "open_voyage",
+    "resume_voyage",
+    "settings_of",
+]

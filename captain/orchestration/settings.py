@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from captain.core import codec
 from captain.core.events import Role
 from captain.core.usage import Budget
 from captain.orchestration.context import Options
 from captain.orchestration.memory import ProjectMemory
 from captain.review import ReviewPolicy
+from captain.runs import StoredRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +55,9 @@ class OpenedFacts:
     settings: RunSettings
     memory: ProjectMemory
     notes: tuple[str, ...]
+
+
+def settings_of(stored: StoredRun) -> RunSettings | None:
+    """How a run on record was opened; None if that was never written."""
+    opened = stored.result("open")
+    return None if opened is None else codec.from_json(OpenedFacts, opened).settings

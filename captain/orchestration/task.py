@@ -119,7 +119,7 @@ class TaskWork:
     async def _reviewed(self, start: str, built: str) -> LoopReport:
         """What the review loop came to. One that was cut off goes on from its log, one that was reopened as well."""
         voyage = self._voyage
-        self.state = self._state_on_record()
+        await self._take_up()
         reopened = sum(isinstance(step, LoopReopened) for step in self._log())
 
         async def review() -> _Reviewed:
@@ -144,11 +144,23 @@ class TaskWork:
         steps = (one.event for one in self._voyage.journal.events if isinstance(one.event, ReviewStep))
         return [step.step for step in steps if step.task == self.task.id]
 
-    def _state_on_record(self) -> TaskState:
-        """What the task was at when last heard of: when its loop goes on, it goes on from there."""
+    async def _take_up(self) -> None:
+        """Where the task was when last heard of: its loop goes on from there.
+
+        A step of the loop is on record before what the task is at after it: that last word may be missing.
+        """
         changes = (one.event for one in self._voyage.journal.events if isinstance(one.event, TaskChanged))
         states = [change.state for change in changes if change.task == self.task.id and change.state in AT_WORK]
-        return states[-1] if states else self.state
+        self.state = states[-1] if states else self.state
+        before: TaskState = "checking"
+        state: TaskState = "checking"
+        reason = ""
+        for event in standing(self._log()):
+            then, why = _moved(state, event)
+            if then != state:
+                before, state, reason = state, then, why
+        if reason and self.state == before:
+            await self.go(state, reason)
 
     async def _build(self, start: str) -> _Built:
         """What the review loop is handed. Work that could not be handed over is kept under a ref."""
@@ -183,15 +195,9 @@ class TaskWork:
     async def _happened(self, event: LoopEvent) -> None:
         """Puts a step of the loop on record, and says what the task is at."""
         await self._voyage.tell(ReviewStep(task=self.task.id, step=event))
-        match event:
-            case FixesPlanned():
-                await self.go("building", f"round {event.round}")
-            case ReviewStarted() if self.state != "checking":
-                await self.go("checking", f"round {event.round}")
-            case CommitChecked() if self.state == "checking":
-                await self.go("reviewing", f"round {event.round}")
-            case LoopConcluded() if self.state == "building":
-                await self.go("checking", "what is handed back")
+        state, reason = _moved(self.state, event)
+        if state != self.state:
+            await self.go(state, reason)
 
     async def _conclude(self, report: LoopReport, start: str) -> TaskResult:
         voyage, task = self._voyage, self.task
@@ -309,6 +315,21 @@ class _Author:
         )
         await voyage.note([follow_up])
         return head
+
+
+def _moved(state: TaskState, event: LoopEvent) -> tuple[TaskState, str]:
+    """What a task is at after a step of its loop, and why."""
+    match event:
+        case FixesPlanned():
+            return "building", f"round {event.round}"
+        case ReviewStarted():
+            return "checking", f"round {event.round}"
+        case CommitChecked() if state == "checking":
+            return "reviewing", f"round {event.round}"
+        case LoopConcluded() if state == "building":
+            return "checking", "what is handed back"
+        case _:
+            return state, ""
 
 
 def _listed(sentences: Sequence[str]) -> str:

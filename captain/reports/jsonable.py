@@ -47,6 +47,8 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "started_at": view.started_at,
         "ended_at": view.ended_at,
         "elapsed_s": view.elapsed_s(),
+        "resumed": len(view.resumed),
+        "away_s": view.away.total_seconds(),
         "triage": view.triage,
         "reproductions": [_reproduction(bug) for bug in view.reproductions],
         "plan": view.plan,

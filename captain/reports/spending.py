@@ -15,6 +15,9 @@ def spending(view: RunView) -> Iterator[str]:
     """Totals, then one table by role and model, then one of latencies."""
     if view.started_at is not None:
         yield f"- Started: {view.started_at:%Y-%m-%d %H:%M:%S} UTC, took {words.duration(view.elapsed_s())}"
+    if view.resumed:
+        times = words.count(len(view.resumed), "time")
+        yield f"- Resumed: {times}; {words.duration(view.away.total_seconds())} in which nobody carried it do not count"
     yield f"- Model calls: {view.spend.model_calls:,}{_guessed(view.spend)}"
     if not view.spend.model_calls:
         return

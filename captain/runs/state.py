@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from captain.core.errors import UsageError
-from captain.core.events import Recorded, RunEnded
+from captain.core.events import Recorded, RunEnded, RunResumed
 from captain.runs.entries import decode_event
 from captain.runs.holds import Holder, holder, marks_beside
 from captain.runs.intents import read_intent
@@ -142,10 +142,18 @@ class StoredRun:
         with Reader.open(self.project.journal) as reader:
             return tuple(decode_event(entry) for entry in reader.entries(self.id, events_only=True))
 
+    def result(self, path: str) -> str | None:
+        """What the step of that path gave, as JSON; None if it is not finished."""
+        with Reader.open(self.project.journal) as reader:
+            finished = (one for one in reader.entries(self.id, results=False) if one.kind == "finished")
+            entry = next((one for one in finished if one.key == path), None)
+            return None if entry is None else reader.body(self.id, entry.seq)
+
     @property
     def ended_at(self) -> datetime | None:
-        """When it was over; None if it is not, or was interrupted."""
-        return next((one.at for one in reversed(self.events()) if isinstance(one.event, RunEnded)), None)
+        """When it was over; None if it is not, was interrupted, or was taken up again."""
+        last = next((one for one in reversed(self.events()) if isinstance(one.event, RunEnded | RunResumed)), None)
+        return last.at if last is not None and isinstance(last.event, RunEnded) else None
 
     def facts(self) -> RunFacts:
         with Reader.open(self.project.journal) as reader:

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -146,6 +147,7 @@ class Workspaces:
         self._policy = policy or Policy()
         self._clock = clock or SystemClock()
         self._base: _Base | None = None
+        self._names: set[str] = set()
         self._base_turn = anyio.Lock()
 
     async def close(self) -> None:
@@ -166,10 +168,29 @@ class Workspaces:
             raise UsageError(f"{name!r} cannot name a workspace: it has to be a plain word.")
         base = await self._repository.resolve(commit)
         snapshot = await self._base_for(base) if self._sandbox.layers else None
+        async with self._named(name), self._opened(name, base, snapshot, scratch=scratch) as workspace:
+            yield workspace
+
+    @asynccontextmanager
+    async def _named(self, name: str) -> AsyncIterator[None]:
+        """Refuses a second workspace of the same name beside the first."""
+        if name in self._names:
+            raise WorkspaceError(
+                f"There is already a workspace {name!r} of run {self._run}.", hint="Give each a name of its own."
+            )
+        self._names.add(name)
+        try:
+            yield
+        finally:
+            self._names.discard(name)
+
+    @asynccontextmanager
+    async def _opened(self, name: str, base: str, snapshot: _Base | None, *, scratch: bool) -> AsyncIterator[Workspace]:
         owner = self._owner(name, base, scratch=scratch)
         if snapshot is not None:
             owner = replace(owner, kind="layers", on=snapshot.claim.copy.name)
         claim = await self._claim(owner)
+        owner = claim.owner or owner
         workspace: Workspace | None = None
         handed_over = False
         try:
@@ -214,14 +235,15 @@ class Workspaces:
         )
 
     async def _claim(self, owner: Owner) -> Claim:
+        """In a folder with a number, where a lost process of the same run has left one that is not cleared yet."""
+        name = owner.name
         with anyio.CancelScope(shield=True), _explained(self._folder):
-            claim = await to_thread.run_sync(claim_new, self._folder, owner)
-        if claim is None:
-            raise WorkspaceError(
-                f"There is already a workspace {owner.name!r} of run {self._run}.",
-                hint="If the process it belonged to is gone, reclaim what it left.",
-            )
-        return claim
+            for number in count(2):
+                claim = await to_thread.run_sync(claim_new, self._folder, owner)
+                if claim is not None:
+                    return claim
+                owner = replace(owner, name=f"{name}-{number}")
+        raise AssertionError
 
     async def _make(self, claim: Claim, owner: Owner) -> None:
         whose = self._sandbox.owner

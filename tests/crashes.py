@@ -1,0 +1,222 @@
+"""A scripted voyage that is cut off after any commit of its journal, and taken up again by another process.
+
+`python -m tests.crashes FOLDER` plays a voyage that is left alone and writes what came of it, as JSON;
+`python -m tests.crashes FOLDER 3 7` one whose process is lost after its third commit, and whose second one after its
+seventh. Each process is forked off this one, so that none takes the time of its imports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+import captain
+from captain.core import codec
+from captain.core.events import RunOpened
+from captain.core.messages import AssistantMessage, Request, Text, ToolResult
+from captain.models import ScriptedModel
+from captain.models.scripted import Scripted
+from captain.runs import SqliteStore, stored_runs
+from captain.runs.entries import Entry
+from captain.testing import git
+from tests.voyages import (
+    CALC_FIXED,
+    ONE_LOOK,
+    TEXT_FIXED,
+    UNCONFINED,
+    calc_repository,
+    finding,
+    fix_task,
+    fix_triage,
+    opinion,
+    plan,
+    review,
+    shout_task,
+    write,
+)
+
+LOST = 137
+REQUEST = "Mend it"
+FLAWED = CALC_FIXED + "\n\ndef spare():\n    return None  # flaw\n"
+
+
+def text_of(request: Request) -> str:
+    parts = [part for message in request.messages for part in message.parts]
+    shown = [one for part in parts for one in (part.content if isinstance(part, ToolResult) else (part,))]
+    return request.instructions + "\n".join(one.text for one in shown if isinstance(one, Text))
+
+
+def turn_of(request: Request) -> int:
+    return sum(isinstance(message, AssistantMessage) for message in request.messages)
+
+
+def scripted(calls: Path, name: str, say: Callable[[str, int], Scripted]) -> ScriptedModel:
+    """Its replies depend on nothing but the conversation, whichever process asks; each call is noted in `calls`."""
+
+    def reply(request: Request) -> Scripted:
+        line = json.dumps([name, codec.digest(request.messages), turn_of(request)])
+        descriptor = os.open(calls, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, f"{line}\n".encode())
+        os.close(descriptor)
+        return say(text_of(request), turn_of(request))
+
+    return ScriptedModel(reply, id=name)
+
+
+def as_captain(_: str, turn: int) -> Scripted:
+    return (fix_triage(), plan(fix_task(), shout_task("T2")))[turn]
+
+
+def as_build(text: str, turn: int) -> Scripted:
+    if "What is to be mended" in text:
+        return (write("calc.py", CALC_FIXED), "Mended.")[turn]
+    if "Title of T2" in text:
+        return (write("text.py", TEXT_FIXED), write("scrap.md", "Left over.\n"), "It shouts.")[turn]
+    return (write("calc.py", FLAWED.replace("flaw", "draft")), write("calc.py", FLAWED), "It adds.")[turn]
+
+
+def as_reviewer(text: str, _: int) -> Scripted:
+    if "You give a second opinion" in text or "Something was wrong in a git repository" in text:
+        return opinion()
+    flawed = "+    return None  # flaw" in text
+    return review({**finding(claim="spare is not asked for"), "anchor": "# flaw"}) if flawed else review()
+
+
+def crew(calls: Path) -> captain.Crew:
+    return captain.Crew(
+        captain=scripted(calls, "captain", as_captain),
+        build=scripted(calls, "build", as_build),
+        review=[scripted(calls, "review", as_reviewer)],
+    )
+
+
+def lost_after(commits: int) -> None:
+    """From now on this process is gone right after so many commits of a journal."""
+    append = SqliteStore.append
+    made = 0
+
+    async def append_or_go(store: SqliteStore, entries: Sequence[Entry], /) -> None:
+        nonlocal made
+        await append(store, entries)
+        made += 1
+        if made == commits:
+            os._exit(LOST)
+
+    SqliteStore.append = append_or_go  # type: ignore[method-assign]
+
+
+def counted() -> Callable[[], int]:
+    append = SqliteStore.append
+    made = 0
+
+    async def append_and_count(store: SqliteStore, entries: Sequence[Entry], /) -> None:
+        nonlocal made
+        await append(store, entries)
+        made += 1
+
+    SqliteStore.append = append_and_count  # type: ignore[method-assign]
+    return lambda: made
+
+
+def captain_of(folder: Path) -> captain.Captain:
+    return captain.Captain(
+        crew(folder / "calls"),
+        state_dir=folder / "state",
+        sandbox=UNCONFINED,
+        options=captain.Options(review=ONE_LOOK),
+    )
+
+
+async def begin(folder: Path) -> captain.Outcome:
+    return await captain_of(folder).run(REQUEST, repo=folder / "repo")
+
+
+def has_begun(folder: Path) -> bool:
+    runs = stored_runs(folder / "state")
+    return any(isinstance(one.event, RunOpened) for run in runs for one in run.events())
+
+
+async def go_on(folder: Path) -> captain.Outcome:
+    carrier = captain_of(folder)
+    (stored,) = [run for run in stored_runs(folder / "state") if run.events()]
+    async with carrier.resume(stored.id) as run:
+        return await run.result()
+
+
+def told(folder: Path, outcome: captain.Outcome, commits: int) -> dict[str, Any]:
+    """What must be the same however often the process was lost."""
+    repo, run = folder / "repo", outcome.run
+    lines = git(repo, "for-each-ref", "--format=%(objectname) %(refname)", f"refs/heads/captain/{run}").splitlines()
+    return {
+        "status": outcome.status,
+        "summary": outcome.summary.replace(run, "RUN"),
+        "tasks": {task.id: [task.state, task.reason, task.verdict] for task in outcome.view.tasks.values()},
+        "cases": {
+            task.id: sorted([case.id, case.status, case.finding.claim] for case in task.ledger.cases.values())
+            for task in outcome.view.tasks.values()
+        },
+        "trees": {
+            line.split()[1].replace(run, "RUN"): git(repo, "rev-parse", f"{line.split()[0]}^{{tree}}") for line in lines
+        },
+        "follow_ups": sorted(note.title for note in outcome.view.follow_ups),
+        "calls": sorted(Counter((folder / "calls").read_text().splitlines()).items()),
+        "commits": commits,
+    }
+
+
+def forked(work: Callable[[], object]) -> tuple[int, str]:
+    """The exit code and what was written, of a process that does nothing but this."""
+    reads, writes = os.pipe()
+    if not (child := os.fork()):
+        os.close(reads)
+        code = 1
+        try:
+            os.write(writes, json.dumps(work()).encode())
+            code = 0
+        except BaseException:  # noqa: BLE001 - the end of a process
+            os.write(writes, traceback.format_exc().encode()[-60_000:])
+        finally:
+            os._exit(code)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as pipe:
+        said = pipe.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+
+
+def play(folder: Path, losses: Sequence[int]) -> dict[str, Any]:
+    """The voyage whose n-th process is lost after `losses[n]` commits, to its end.
+
+    `under_way` counts the model calls that had begun when a process was lost and were not on record: no one can know
+    whether they were answered.
+    """
+    folder.mkdir(parents=True)
+    calc_repository(folder / "repo")
+    under_way = 0
+    for loss in (*losses, 0):
+
+        def carry(loss: int = loss) -> dict[str, Any]:
+            made = counted()
+            if loss:
+                lost_after(loss)
+            return told(folder, anyio.run(go_on if has_begun(folder) else begin, folder), made())
+
+        code, said = forked(carry)
+        if code == 0:
+            return {**json.loads(said), "under_way": under_way}
+        if code != LOST:
+            raise AssertionError(f"after {losses}: exit {code}\n{said}")
+        facts = [run.facts() for run in stored_runs(folder / "state")]
+        under_way += sum(effect == "call" for fact in facts for _, effect in fact.unfinished)
+    raise AssertionError(f"after {losses}: it did not come to an end")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(play(Path(sys.argv[1]), [int(loss) for loss in sys.argv[2:]]), indent=2))
