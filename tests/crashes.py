@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 
 import captain
+import captain.api
 from captain.core import codec
 from captain.core.events import RunOpened
 from captain.core.messages import AssistantMessage, Request, Text, ToolResult

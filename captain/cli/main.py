@@ -11,6 +11,7 @@ import typer
 from captain.cli import doctor, flags, runs, scope
 from captain.cli.boundary import Switches
 from captain.cli.finishing import finished
+from captain.cli.replay import replay
 from captain.cli.resume import resume
 from captain.cli.review import review
 from captain.cli.shortcuts import shortcuts
@@ -33,6 +34,7 @@ app.add_typer(runs.app)
 
 
 app.command()(resume)
+app.command()(replay)
 app.command()(shortcuts)
 app.command()(review)
 

@@ -3,6 +3,7 @@
 from captain.orchestration.carry import carry
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.opening import Setting, open_voyage, resume_voyage
+from captain.orchestration.replay import differing, replay
 from captain.orchestration.settings import RunSettings, settings_of
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "Team",
     "Voyage",
     "carry",
+    "differing",
     "open_voyage",
+    "replay",
     "resume_voyage",
     "settings_of",
 ]

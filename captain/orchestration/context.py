@@ -157,11 +157,16 @@ class Voyage:
 
     async def set_ref(self, ref: str, commit: str, *, path: str) -> None:
         """Makes a ref of the run's own that does not exist yet."""
-        make = partial(self.repository.set_ref, ref, commit, None)
+
+        async def make() -> None:
+            await self.repository.set_ref(ref, commit, None)
+
         await self.step(path, make, inputs={"ref": ref, "commit": commit}, gives=NoneType)
 
     async def merge(self, ours: str, theirs: str, message: str, *, path: str) -> MergeResult:
-        merge = partial(self.repository.merge, ours, theirs, message)
+        async def merge() -> MergeResult:
+            return await self.repository.merge(ours, theirs, message)
+
         # it only adds objects: no ref moves
         return await self.step(path, merge, inputs={"ours": ours, "theirs": theirs}, gives=MergeResult, effect="read")
 

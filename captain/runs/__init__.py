@@ -5,6 +5,7 @@ from captain.runs.holds import Holder
 from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfinished, refuse
 from captain.runs.journal import Journal, RunJournal
 from captain.runs.ledger import Ledger, spans_of, spent_of, worked_s
+from captain.runs.replay import ReplayJournal, came_to_an_end
 from captain.runs.state import Project, StoredRun, default_state_dir, find_run, stored_projects, stored_runs
 from captain.runs.writer import SqliteStore
 
@@ -19,12 +20,14 @@ __all__ = [
     "MemoryStore",
     "Project",
     "Repeat",
+    "ReplayJournal",
     "RunJournal",
     "Settle",
     "SqliteStore",
     "Store",
     "StoredRun",
     "Unfinished",
+    "came_to_an_end",
     "default_state_dir",
     "find_run",
     "refuse",

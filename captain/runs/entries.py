@@ -19,7 +19,7 @@ class Entry:
     """One row. `key` is an event's kind or a step's path; `body` is JSON.
 
     A step leaves `started` (its body is the intent: see `Intent`) and then `finished` (its result) or
-    `broke_off` (the name of the error). `body` is None only where a store has left a result out.
+    `broke_off` (the error: see `Failure`). `body` is None only where a store has left a result out.
     """
 
     seq: int

@@ -21,6 +21,7 @@ from captain.core.errors import JournalError
 from captain.core.events import Event, Recorded, RunEnded, RunResumed, is_taken_back
 from captain.core.masking import Masker
 from captain.runs.entries import Entry, EntryKind, Store, decode_event
+from captain.runs.failures import Failure
 from captain.runs.intents import REPEATABLE, Effect, Happened, Intent, Settle, Unfinished, read_intent, refuse
 
 T = TypeVar("T")
@@ -249,10 +250,10 @@ class RunJournal:
             result = self._masker.value(await work())
             body = codec.to_json(result, gives)
         except BaseException as error:
-            name = type(error).__name__
+            failure = Failure.of(error, self._masker)
             with anyio.CancelScope(shield=True):
-                await self._add(*together, self._draft("broke_off", path, codec.to_json(name)))
-            self._broke_off(path, name, Unfinished(path=path, intent=intent, began_at=begun.at))
+                await self._add(*together, self._draft("broke_off", path, failure.written()))
+            self._broke_off(path, failure.error, Unfinished(path=path, intent=intent, began_at=begun.at))
             raise
         news = [self._news_of(event) for event in tells(result)] if tells is not None else []
         await self._finish(path, intent, body, *together, *news)
@@ -284,7 +285,7 @@ class RunJournal:
                 self._finished[entry.key] = (entry.seq, self._begun(entry).intent)
                 del self._unfinished[entry.key]
             case "broke_off":
-                self._broke_off(entry.key, codec.from_json(str, entry.body or '""'), self._begun(entry))
+                self._broke_off(entry.key, Failure.read(entry.body).error, self._begun(entry))
 
     def _begun(self, entry: Entry) -> Unfinished:
         if (begun := self._unfinished.get(entry.key)) is None:

@@ -20,7 +20,7 @@ from typing import Final
 
 from captain.core.errors import UsageError
 from captain.core.events import Recorded, RunEnded, RunResumed
-from captain.runs.entries import decode_event
+from captain.runs.entries import Entry, decode_event
 from captain.runs.holds import Holder, holder, marks_beside
 from captain.runs.intents import read_intent
 from captain.runs.sqlite import Reader, explained, version_of
@@ -137,6 +137,11 @@ class StoredRun:
     def alive(self) -> bool:
         """A process carries this run right now."""
         return self.project.is_held(self.id)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All that is on record, bodies included."""
+        with Reader.open(self.project.journal) as reader:
+            return tuple(reader.entries(self.id))
 
     def events(self) -> tuple[Recorded, ...]:
         with Reader.open(self.project.journal) as reader:
