@@ -231,7 +231,8 @@ class TaskWork:
             return await self.end("parked", f"nothing shows that {', '.join(report.unmet)} is met ({why})")
         if report.verdict == "needs_human":
             return await self.end("parked", why)
-        return await self.end("accepted", report.conclusion.reason if report.verdict in _TRUSTWORTHY else why, head)
+        result = await self.end("accepted", report.conclusion.reason if report.verdict in _TRUSTWORTHY else why, head)
+        return replace(result, over_budget=report.spent is not None)
 
     async def _branch(self, kept: str, start: str) -> str:
         """The task's branch: what the loop handed back as one commit on top of `start`."""
