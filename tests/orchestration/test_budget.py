@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import captain
 from captain.cli.exits import EXIT_CODES
 from captain.core import events as ev
 from captain.core.loop_events import FixAttempted, FixStarted
-from captain.models import ScriptedReply
+from captain.core.messages import Request
+from captain.models import Profile, ScriptedModel, ScriptedReply
+from captain.orchestration.context import Team
 from captain.runs.ledger import spent_of
 from captain.testing import git
+from tests.unhurried import CALLS, PRICE_USD, TEN_CALLS, USED, Unhurried, paid
 from tests.voyages import (
     CALC,
     CALC_FIXED,
     TEXT_FIXED,
     calc_repository,
+    change_triage,
     crew,
     critic,
     finding,
@@ -30,6 +35,7 @@ from tests.voyages import (
     review,
     sail,
     shout_task,
+    task,
     write,
 )
 
@@ -148,9 +154,35 @@ async def test_a_review_that_is_paid_for_is_heard_though_another_is_over_the_bud
 
 
 def test_a_price_that_is_known_is_not_called_unknown() -> None:
-    from captain.models import Profile, ScriptedModel
-    from captain.orchestration.context import Team
-
     priced = ScriptedModel([], id="priced", profile=Profile(family="p", pricing=("openai", "gpt-4o")))
     unpriced = ScriptedModel([], id="unpriced")
     assert Team(captain=priced, build=unpriced, review=(priced,)).unpriced() == ("unpriced",)
+
+
+@pytest.mark.parametrize("limit", TEN_CALLS)
+async def test_eight_tasks_at_once_never_spend_more_than_ten_calls(tmp_path: Path, limit: str) -> None:
+    rng = random.Random(limit)
+    tasks = [task(f"T{number}", paths=[f"new{number}.py"]) for number in range(8)]
+
+    def build(request: Request) -> ScriptedReply:
+        number = str(request.messages[0]).partition("Task T")[2][0]
+        return paid(write(f"new{number}.py", f"x = {len(request.messages)}\n"))
+
+    team = captain.Crew(
+        captain=Unhurried([paid(change_triage()), paid(plan(*tasks))], rng, id="captain-model"),
+        build=Unhurried(build, rng, id="build-model"),
+        review=[Unhurried([], rng, id="review-model")],
+    )
+    repo = calc_repository(tmp_path / "repo")
+    outcome, events = await sail(repo, tmp_path / "state", team, budget=TEN_CALLS[limit], max_parallel=8)
+    assert outcome.status == "budget"
+    spend = outcome.view.spend
+    assert 3 <= spend.model_calls <= CALLS
+    assert spend.usage.total_tokens <= CALLS * USED.total_tokens
+    assert spend.cost_usd <= CALLS * PRICE_USD
+    assert limit in ("tokens", "cost_usd") or spend.model_calls == CALLS
+    written = {event.agent for event in of(ev.ToolCalled, events) if event.tool == "write"}
+    assert len(of(ev.Kept, events)) == len(written) > 0
+    assert {event.task for event in of(ev.TaskChanged, events) if event.state == "parked"} == {
+        f"T{number}" for number in range(8)
+    }
