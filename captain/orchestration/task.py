@@ -220,8 +220,8 @@ class TaskWork:
             await self.go("reviewing", "what is handed back")
         head = await self._branch(report.commit, start)
         why = f"{report.verdict}: {report.conclusion.reason}"
-        if report.cut_short:
-            reason = f"budget: its review could not be brought to an end ({report.spent})"
+        if (limit := report.cut_short) is not None:
+            reason = f"budget: its review could not be brought to an end ({limit.rstrip('.')})"
             return replace(await self.end("parked", reason), over_budget=True)
         if report.broken:
             return await self.end("failed", f"checks fail in its best state ({why})")
