@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.voyages import (
     fix_task,
     fix_triage,
     of,
+    opinion,
     plan,
     review,
     sail,
@@ -93,6 +95,25 @@ async def test_wherever_the_calls_run_out_what_was_finished_is_kept_and_told(tmp
         assert kept_texts(repo) >= {*(ALMOST, CALC_FIXED)[:written]}
         stages[calls] = stage(events)
     assert list(dict.fromkeys(stages.values())) == ["planning", "build", "review", "fix", "review of a fix"]
+
+
+async def test_every_call_to_every_model_of_a_crew_is_in_the_ledger(tmp_path: Path) -> None:
+    build = [
+        *(write("calc.py", CALC_FIXED), "Done."),
+        *(write("calc.py", CALC_FIXED + "# 1\n"), "1"),
+        *(write("calc.py", CALC_FIXED + "# 2\n"), "2"),
+    ]
+    reviews = critic(review(finding()), review(), review())
+    reviews["Something was wrong in a git repository"] = [opinion(False), opinion(False), opinion(True)]
+    advisor = ScriptedModel([write("calc.py", CALC_FIXED + "# 3\n"), "3"], id="advisor-model")
+    team = replace(fix_crew(build=build, review_script=reviews), advisor=advisor)
+    outcome, events = await sail(calc_repository(tmp_path / "repo"), tmp_path / "state", team)
+    assert outcome.status == "succeeded"
+    players = (team.captain, team.build, *team.review, advisor)
+    asked = {player.id: len(player.requests) for player in players if isinstance(player, ScriptedModel)}
+    assert {model: spend.model_calls for model, spend in outcome.view.meter.by_model.items()} == asked
+    assert len(asked) == 4
+    assert outcome.view.spend == spent_of(events)
 
 
 @pytest.mark.parametrize("limits", [{"tokens": 100}, {"time_s": 1e-9}])
