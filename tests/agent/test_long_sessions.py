@@ -166,7 +166,7 @@ async def test_a_model_that_calls_a_tool_instead_of_summing_up_is_asked_without_
 
 
 async def test_calls_that_shorten_a_conversation_are_paid_for_and_are_no_turns() -> None:
-    model = ScriptedModel(lambda request: pages(request, last=40), profile=Profile(family="t", context_tokens=20_000))
+    model = ScriptedModel(lambda request: pages(request, last=120), profile=Profile(family="t", context_tokens=20_000))
     agent, journal = await session(model)
     result = await agent.run("Read the pages.")
     aside = [event for event in of(journal) if isinstance(event, ModelCalled) and not event.turn]
