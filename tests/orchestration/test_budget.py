@@ -13,16 +13,18 @@ import captain
 from captain.cli.exits import EXIT_CODES
 from captain.core import events as ev
 from captain.core.loop_events import FixAttempted, FixStarted
-from captain.core.messages import Request
+from captain.core.messages import Request, ToolCall
 from captain.models import Profile, ScriptedModel, ScriptedReply
 from captain.orchestration.context import Team
 from captain.runs.ledger import spent_of
-from captain.testing import git
+from captain.testing import FakeClock, git
 from tests.unhurried import CALLS, PRICE_USD, TEN_CALLS, USED, Unhurried, paid
 from tests.voyages import (
     CALC,
     CALC_FIXED,
+    ONE_LOOK,
     TEXT_FIXED,
+    UNCONFINED,
     calc_repository,
     change_triage,
     crew,
@@ -114,6 +116,49 @@ async def test_every_call_to_every_model_of_a_crew_is_in_the_ledger(tmp_path: Pa
     assert {model: spend.model_calls for model, spend in outcome.view.meter.by_model.items()} == asked
     assert len(asked) == 4
     assert outcome.view.spend == spent_of(events)
+
+
+@pytest.mark.parametrize(
+    "calls", [2, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4, 5, 6, 7, 9, 10, 11))]
+)
+async def test_a_run_that_goes_on_under_a_larger_budget_pays_for_nothing_twice(tmp_path: Path, calls: int) -> None:
+    repo, team = calc_repository(tmp_path / "repo"), long_way()
+    first, _ = await sail(repo, tmp_path / "state", team, budget=captain.Budget(model_calls=calls))
+    assert first.status == "budget"
+    carrier = captain.Captain(
+        team,
+        budget=captain.Budget(model_calls=12),
+        sandbox=UNCONFINED,
+        state_dir=tmp_path / "state",
+        options=captain.Options(review=ONE_LOOK),
+    )
+    async with carrier.resume(first.run) as run:
+        outcome = await run.result()
+    assert (outcome.status, outcome.view.spend.model_calls) == ("succeeded", 12), outcome.summary
+    players = [player for player in (team.captain, team.build, *team.review) if isinstance(player, ScriptedModel)]
+    assert sum(len(player.requests) for player in players) == 12
+    assert git(repo, "show", f"{outcome.branch}:calc.py") + "\n" == CALC_FIXED
+
+
+async def test_time_that_runs_out_with_the_last_review_does_not_stop_the_integration(tmp_path: Path) -> None:
+    clock = FakeClock()
+
+    def late(_: Request) -> ToolCall:
+        clock.advance(100)
+        return review()
+
+    team = replace(fix_crew(), review=[ScriptedModel(late, id="review-model")])
+    carrier = captain.Captain(
+        team,
+        budget=captain.Budget(time_s=60),
+        sandbox=UNCONFINED,
+        state_dir=tmp_path / "state",
+        options=captain.Options(review=ONE_LOOK),
+        clock=clock,
+    )
+    async with carrier.start("Mend it", repo=calc_repository(tmp_path / "repo")) as run:
+        outcome = await run.result()
+    assert (outcome.status, outcome.branch) == ("succeeded", f"captain/{outcome.run}/result")
 
 
 @pytest.mark.parametrize("limits", [{"tokens": 100}, {"time_s": 1e-9}])
