@@ -183,13 +183,17 @@ class FoundGone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixAttempted:
-    """A fixer is through with a cluster. `commit` is None when it left the files as they were."""
+    """A fixer is through with a cluster. `commit` is None when it left the files as they were, or was broken off.
+
+    What it had done by then is kept under `ref`.
+    """
 
     cases: tuple[str, ...]
     rung: Rung
     round: int
     commit: str | None
     said: str = ""
+    ref: str | None = None
     kind: Literal["fix_attempted"] = "fix_attempted"
 
 

@@ -76,14 +76,15 @@ def conclude(results: Sequence[TaskResult], integration: Integration) -> RunEnde
             summary=f"The accepted tasks do not pass their checks together: {names}.",
             hint="Each task's own branch is kept; the integrated tree is kept under the ref the report names.",
         )
-    if done == total:
+    over_budget = any(result.over_budget for result in results)
+    if done == total and not over_budget:
         tasks = "The task is" if total == 1 else f"All {total} tasks are"
         return RunEnded(status="succeeded", summary=f"{tasks} accepted and integrated{where}.")
-    open_ = [result for result in results if result.task.id not in integration.integrated]
+    open_ = [result for result in results if result.over_budget or result.task.id not in integration.integrated]
     summary = f"{done} of {total} tasks {'is' if done == 1 else 'are'} accepted and integrated{where}. " + " ".join(
-        f"{result.task.id}: {result.reason}." for result in open_
+        f"{result.task.id}: {result.reason.rstrip('.')}." for result in open_
     )
-    if any(result.over_budget for result in open_):
+    if over_budget:
         return RunEnded(status="budget", summary=summary, hint="Start again with a larger budget.")
     if any(result.state == "failed" for result in open_):
         return RunEnded(status="failed", summary=summary, hint="The report says what was tried and what is kept.")

@@ -120,7 +120,6 @@ class TaskWork:
         """What the review loop came to. One that was cut off goes on from its log, one that was reopened as well."""
         voyage = self._voyage
         await self._take_up()
-        reopened = sum(isinstance(step, LoopReopened) for step in self._log())
 
         async def review() -> _Reviewed:
             report = await self._loop().run(
@@ -134,7 +133,7 @@ class TaskWork:
             )
             return _Reviewed(ref=report.ref, checks=report.checks)
 
-        path = f"task/{self.task.id}/review" + (f"/{reopened + 1}" if reopened else "")
+        path = f"task/{self.task.id}/review{self._again()}"
         inputs = {"start": start, "built": built}
         reviewed = await voyage.step(path, review, inputs=inputs, gives=_Reviewed)
         return report_from(self._log(), reviewed.ref, reviewed.checks)
@@ -143,6 +142,11 @@ class TaskWork:
         """Every step of the task's loop so far, those before the run was resumed too."""
         steps = (one.event for one in self._voyage.journal.events if isinstance(one.event, ReviewStep))
         return [step.step for step in steps if step.task == self.task.id]
+
+    def _again(self) -> str:
+        """What makes the paths of a loop that was reopened different from those it had before."""
+        reopened = sum(isinstance(step, LoopReopened) for step in self._log())
+        return f"/{reopened + 1}" if reopened else ""
 
     async def _take_up(self) -> None:
         """Where the task was when last heard of: its loop goes on from there.
@@ -220,8 +224,8 @@ class TaskWork:
             await self.go("reviewing", "what is handed back")
         head = await self._branch(report.commit, start)
         why = f"{report.verdict}: {report.conclusion.reason}"
-        if report.cut_short:
-            reason = f"budget: its review could not be brought to an end ({report.spent})"
+        if (limit := report.cut_short) is not None:
+            reason = f"budget: its review could not be brought to an end ({limit.rstrip('.')})"
             return replace(await self.end("parked", reason), over_budget=True)
         if report.broken:
             return await self.end("failed", f"checks fail in its best state ({why})")
@@ -231,19 +235,26 @@ class TaskWork:
             return await self.end("parked", f"nothing shows that {', '.join(report.unmet)} is met ({why})")
         if report.verdict == "needs_human":
             return await self.end("parked", why)
-        return await self.end("accepted", report.conclusion.reason if report.verdict in _TRUSTWORTHY else why, head)
+        result = await self.end("accepted", report.conclusion.reason if report.verdict in _TRUSTWORTHY else why, head)
+        return replace(result, over_budget=report.spent is not None)
 
     async def _branch(self, kept: str, start: str) -> str:
-        """The task's branch: what the loop handed back as one commit on top of `start`."""
+        """The task's branch: what the loop handed back as one commit on top of `start`.
+
+        Where a loop was reopened, it takes the place of what the loop had handed back before.
+        """
         voyage, task = self._voyage, self.task
         branch = ids.task_branch(voyage.run, task.id)
+        known = (one.event for one in voyage.journal.events if isinstance(one.event, BranchSet))
+        before = [event.commit for event in known if event.branch == branch]
 
         async def make() -> str:
             head = await voyage.repository.commit_tree(kept, (start,), _message(voyage.run, task))
-            await voyage.repository.set_ref(f"refs/heads/{branch}", head, None)
+            await voyage.repository.set_ref(f"refs/heads/{branch}", head, before[-1] if before else None)
             return head
 
-        head = await voyage.step(f"task/{task.id}/branch", make, inputs={"kept": kept, "start": start}, gives=str)
+        path = f"task/{task.id}/branch{self._again()}"
+        head = await voyage.step(path, make, inputs={"kept": kept, "start": start}, gives=str)
         await voyage.tell(BranchSet(branch=branch, commit=head, task=task.id))
         return head
 

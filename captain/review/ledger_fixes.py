@@ -24,7 +24,7 @@ def found_gone(state: LoopState, event: FoundGone) -> LoopState:
 def attempted(state: LoopState, event: FixAttempted) -> LoopState:
     if event.commit is not None:
         return state
-    attempt = Attempt(rung=event.rung, round=event.round, outcome="declined", reason=event.said)
+    attempt = Attempt(rung=event.rung, round=event.round, outcome="declined", reason=event.said, ref=event.ref)
     return _failed(state, event.cases, attempt)
 
 

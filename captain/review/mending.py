@@ -30,7 +30,7 @@ _CLAIM_CHARS: Final = 60
 class Mender:
     site: Site
     intake: Intake
-    kept: str = ""
+    kept: str | None = None
 
     async def mend(self, action: Mend) -> None:
         """An attempt from the fixer's work to the gate's word. What a person's budget ends is not held against it.
@@ -41,8 +41,7 @@ class Mender:
             await self._attempt(action)
         except BudgetExceededError as error:
             await self.site.tell(BudgetReached(reason=str(error)))
-            where = f" What was done by then is kept under {self.kept}." if self.kept else ""
-            await self._declined(action, f"{error}{where}")
+            await self._declined(action, str(error), self.kept)
 
     async def _attempt(self, action: Mend) -> None:
         site = self.site
@@ -186,9 +185,16 @@ class Mender:
             tries.append(FailedTry(diff=diff, clause=attempt.clause, reason=attempt.reason))
         return tuple(tries)
 
-    async def _declined(self, action: Mend, said: str) -> None:
+    async def _declined(self, action: Mend, said: str, ref: str | None = None) -> None:
         await self.site.tell(
-            FixAttempted(cases=action.cases, rung=action.rung, round=action.round, commit=None, said=said[:_SAID_CHARS])
+            FixAttempted(
+                cases=action.cases,
+                rung=action.rung,
+                round=action.round,
+                commit=None,
+                said=said[:_SAID_CHARS],
+                ref=ref,
+            )
         )
 
     async def _refused(self, action: Mend, reason: str) -> None:

@@ -67,11 +67,11 @@ class LoopReport:
         return not self.broken and all(case.severity == "minor" for case in self.residuals)
 
     @property
-    def cut_short(self) -> bool:
-        """A limit was reached before enough was known of what is handed back to take it or to leave it."""
+    def cut_short(self) -> str | None:
+        """Which limit was reached before enough was known of what is handed back to take it or to leave it."""
         reviewed = any(isinstance(event, ReviewEnded) and not event.problem for event in self.log)
         doubtful = any(case.severity != "minor" for case in self.unproved)
-        return self.spent is not None and (not reviewed or doubtful or not self.acceptable)
+        return self.spent if not reviewed or doubtful or not self.acceptable else None
 
     def weight(self, commit: str) -> int:
         """The known weight of a candidate."""

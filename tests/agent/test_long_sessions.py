@@ -10,11 +10,11 @@ import pytest
 from captain.agent import Agent, Crewmate, Limits, Transcript
 from captain.core import codec
 from captain.core.errors import ContextOverflowError
-from captain.core.events import Compacted, Event
+from captain.core.events import Compacted, Event, ModelCalled
 from captain.core.messages import Request, ToolResult, UserMessage
 from captain.core.usage import Usage
 from captain.models import Profile, ScriptedModel, ScriptedReply, call
-from captain.runs import MemoryStore, RunJournal
+from captain.runs import MemoryStore, RunJournal, spent_of
 from captain.testing import FakeClock
 from captain.tools import tool
 
@@ -163,6 +163,18 @@ async def test_a_model_that_calls_a_tool_instead_of_summing_up_is_asked_without_
     agent, journal = await session(model)
     assert (await agent.run("Read the pages.")).ending == "done"
     assert "summarised" in {event.stage for event in of(journal) if isinstance(event, Compacted)}
+
+
+async def test_calls_that_shorten_a_conversation_are_paid_for_and_are_no_turns() -> None:
+    model = ScriptedModel(lambda request: pages(request, last=120), profile=Profile(family="t", context_tokens=20_000))
+    agent, journal = await session(model)
+    result = await agent.run("Read the pages.")
+    aside = [event for event in of(journal) if isinstance(event, ModelCalled) and not event.turn]
+    spend = agent.mate.ledger.spend
+    assert len(aside) > 0
+    assert (spend.turns, spend.model_calls) == (result.turns, len(model.requests))
+    assert spend.model_calls == spend.turns + len(aside)
+    assert spend == spent_of(of(journal))
 
 
 async def test_going_back_and_forth_between_two_calls_is_being_stuck() -> None:

@@ -33,6 +33,7 @@ from captain.core.usage import Budget, Spend, Usage
         ({"time_s": float("nan")}, "Budget(time_s=nan)"),
         ({"time_s": float("inf")}, "Budget(time_s=inf)"),
         ({"model_calls": 0}, "Budget(model_calls=0)"),
+        ({"turns": 0}, "Budget(turns=0)"),
     ],
 )
 def test_a_budget_that_makes_no_sense_is_refused_with_field_and_value(limits: dict[str, Any], says: str) -> None:

@@ -16,6 +16,12 @@ SAYS = {
     "custom_reviewer.py": ["succeeded", "round 1: ['A library function prints.']", "round 2: no finding"],
     "custom_tool.py": ["succeeded", "house_rule"],
     "first_run.py": ["succeeded: All 3 tasks are accepted", "T2 accepted, converged, rounds: 2", "put back"],
+    "one_budget.py": [
+        "budget after 20 turns, 20 model calls",
+        "The budget of 20 turns does not allow the next model call",
+        "T2: parked",
+        "result: captain/",
+    ],
     "own_script.py": ["succeeded", "-    return departure - arrival + 1", "+    return departure - arrival"],
     "review_a_branch.py": [
         "only a review: needs_human, error in line 2: share() drops what does not divide evenly.",
