@@ -48,6 +48,16 @@ def salvaged_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/salvaged/{name}"
 
 
+def restacked_ref(run: str, task: str, number: int) -> str:
+    """Keeps a task's branch as it was before it was put onto something else."""
+    return f"refs/captain/{run}/restacked/{task}/{number}"
+
+
+def start_ref(run: str, task: str) -> str:
+    """Keeps the commit that a task's branch stands on, once that is another than the run has on record."""
+    return f"refs/captain/{run}/start/{task}"
+
+
 def task_branch(run: str, task: str) -> str:
     return f"captain/{run}/task/{task}"
 

@@ -1,9 +1,9 @@
 """Restacking: a branch follows what it stands on, by a three-way merge without a checkout.
 
-What a commit does is the way from its old parent to itself. So the old parent is the base of the merge, and the common
-history of the two sides has no say: after the parent was amended, that history ends too far below, and its changes would
-meet themselves. Git takes a base for `merge-tree` since 2.40; an older one is given throw-away commits, of which the two
-sides' only parent carries the tree of the old parent. Both are the merge that `git rebase --onto` makes.
+What a commit does is the way from its old parent to itself. So the old parent is the base of the merge, and the
+common history of the two sides has no say: after the parent was amended, that history ends too far below, and its
+changes would meet themselves. Git takes a base for `merge-tree` since 2.40; an older one is given throw-away commits,
+whose only parent carries the tree of the old parent. Both are the merge that `git rebase --onto` makes.
 """
 
 from __future__ import annotations
