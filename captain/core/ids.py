@@ -48,6 +48,11 @@ def salvaged_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/salvaged/{name}"
 
 
+def repaired_ref(run: str, task: str) -> str:
+    """Keeps a task's work after it was made to fit what was accepted before it."""
+    return f"refs/captain/{run}/repaired/{task}"
+
+
 def restacked_ref(run: str, task: str, number: int) -> str:
     """Keeps a task's branch as it was before it was put onto something else."""
     return f"refs/captain/{run}/restacked/{task}/{number}"

@@ -24,6 +24,7 @@ from captain.core.events import (
 from captain.core.loop_events import (
     CommitChecked,
     FixesPlanned,
+    GateDecided,
     LoopConcluded,
     LoopEvent,
     LoopReopened,
@@ -50,12 +51,16 @@ class Crew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """How a task ended. `head` is its branch's commit if it was accepted. `over_budget` says that a limit ended it."""
+    """How a task ended. `head` is its branch's commit if it was accepted, `checks` what they said of that.
+
+    `over_budget` says that a limit ended it.
+    """
 
     task: Task
     state: TaskState
     reason: str
     head: str | None = None
+    checks: tuple[CheckResult, ...] = ()
     over_budget: bool = False
 
 
@@ -94,6 +99,8 @@ class TaskWork:
             raise
 
     async def end(self, state: TaskState, reason: str, head: str | None = None) -> TaskResult:
+        if state != "accepted":
+            self._voyage.lookout.forget(self.task.id)
         await self.go(state, reason)
         return TaskResult(task=self.task, state=state, reason=reason, head=head)
 
@@ -190,6 +197,8 @@ class TaskWork:
                 await self.go("checking", f"round {event.round}")
             case CommitChecked() if self.state == "checking":
                 await self.go("reviewing", f"round {event.round}")
+            case GateDecided() if event.accepted:
+                await self._voyage.look_out(self.task.id, event.commit)
             case LoopConcluded() if self.state == "building":
                 await self.go("checking", "what is handed back")
 
@@ -213,6 +222,7 @@ class TaskWork:
         if self.state == "checking":
             await self.go("reviewing", "what is handed back")
         head = await self._branch(report.commit, start)
+        await voyage.look_out(task.id, head)
         why = f"{report.verdict}: {report.conclusion.reason}"
         if report.cut_short:
             reason = f"budget: its review could not be brought to an end ({report.spent})"
@@ -225,7 +235,8 @@ class TaskWork:
             return await self.end("parked", f"nothing shows that {', '.join(report.unmet)} is met ({why})")
         if report.verdict == "needs_human":
             return await self.end("parked", why)
-        return await self.end("accepted", report.conclusion.reason if report.verdict in _TRUSTWORTHY else why, head)
+        reason = report.conclusion.reason if report.verdict in _TRUSTWORTHY else why
+        return replace(await self.end("accepted", reason, head), checks=report.checks)
 
     async def _branch(self, kept: str, start: str) -> str:
         """The task's branch: what the loop handed back as one commit on top of `start`."""
@@ -260,7 +271,9 @@ class _Author:
         except ImportRefusedError as refused:  # a link out of the tree, say: the Build is told, once
             await self._build(FixBrief(id="import", text=_refused(refused)))
             snapshot = await self._snapshot(1)
-        return await self._in_scope(snapshot)
+        proposed = await self._in_scope(snapshot)
+        await self.voyage.look_out(self.work.task.id, proposed)  # what was put back collides with nobody
+        return proposed
 
     async def _build(self, fix: FixBrief | None = None) -> None:
         await self.work.heard(await self.builder.build(self.work.task, self.workspace, fix=fix))
