@@ -14,6 +14,7 @@ from captain.cli.boundary import Switches
 from captain.cli.exits import CANCELLED, EXIT_CODES
 from captain.cli.review import review
 from captain.cli.shortcuts import shortcuts
+from captain.cli.stack import stack
 
 if TYPE_CHECKING:
     from captain.api import Outcome
@@ -35,6 +36,7 @@ app.add_typer(runs.app)
 
 app.command()(shortcuts)
 app.command()(review)
+app.command()(stack)
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
-from captain.core.diff import Change
+from captain.core.diff import Change, LineCount, parse_numstat
 from captain.core.errors import GitError, UsageError, WorkspaceError
 from captain.workspace import quarantine
 from captain.workspace.git import Git, reason_of
@@ -135,6 +135,19 @@ class Repository:
 
     async def changes(self, base: str, head: str) -> tuple[Change, ...]:
         return await quarantine.diff_tree(self.git, base, head)
+
+    async def line_counts(self, base: str, head: str) -> dict[str, LineCount]:
+        """How much of each path changed."""
+        options = (
+            "-r",
+            "-z",
+            "--numstat",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--ignore-submodules=none",
+        )
+        return parse_numstat(await self.git.run("diff-tree", *options, base, head, "--"))
 
     async def diff(self, base: str, head: str, *, paths: Sequence[str] = ()) -> str:
         """Unified text of all changes or of those to `paths`; for binary files it says only that they differ.
