@@ -167,6 +167,7 @@ def _print_patch(patch: bytes) -> None:
 
 def _lines(reading: Reading, request: str) -> Iterator[str]:
     from captain.cli.history import one_cut, terminal_width
+    from captain.core import ids
     from captain.reports import words
     from captain.reports.escape import one_line
 
@@ -174,12 +175,14 @@ def _lines(reading: Reading, request: str) -> Iterator[str]:
     yield one_cut(f"run {one_line(reading.run)}: {one_line(request)}", width)
     yield f"on {one_line(reading.onto_name)} at {words.commit(reading.onto)}{_moved(reading)}"
     table = [_cells(row) for row in _ordered(reading)]
-    sizes = [max(len(cells[column]) for cells in table) for column in range(5)] if table else []
+    sizes = [max(len(cells[column]) for cells in table) for column in range(6)] if table else []
     for cells in table:
         line = "  ".join(cell.ljust(size) for cell, size in zip(cells, sizes, strict=False))
-        yield one_cut(f"  {line}  {cells[5]}".rstrip(), width)
+        yield one_cut(f"  {line}  {cells[6]}".rstrip(), width)
     if not table:
         yield "  no task"
+    if any(row.layer for row in reading.rows):
+        yield f"branches: {one_line(ids.task_branch(reading.run, 'TASK'))}"
     if reading.result is not None:
         yield f"result: {one_line(reading.result[0])} at {words.commit(reading.result[1])}"
     if reading.outdated:
@@ -214,8 +217,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     where = f"on {one_line(', '.join(row.parents))}" if row.parents else "on the base"
     standing = {"outdated": "needs a restack", "merged": "merged", "no branch": "no branch", "in place": "in place"}
     size = f"{words.count(row.files, 'file')} +{row.added} -{row.removed}" if row.layer else ""
-    about = f"{one_line(row.title)}" + (f"  [{one_line(row.layer.branch)}]" if row.layer else "")
-    return one_line(row.task), row.state, where, standing[row.standing], size, about
+    head = words.commit(row.layer.head) if row.layer else ""
+    return one_line(row.task), row.state, where, standing[row.standing], head, size, one_line(row.title)
 
 
 def _restacked(reading: Reading, done: Restacking, kept: Sequence[str]) -> Iterator[str]:
