@@ -48,9 +48,14 @@ def salvaged_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/salvaged/{name}"
 
 
-def repaired_ref(run: str, task: str) -> str:
+def repaired_ref(run: str, name: str) -> str:
     """Keeps a task's work after it was made to fit what was accepted before it."""
-    return f"refs/captain/{run}/repaired/{task}"
+    return f"refs/captain/{run}/repaired/{name}"
+
+
+def superseded_ref(run: str, commit: str) -> str:
+    """Keeps a result that gave way to one with more in it."""
+    return f"refs/captain/{run}/superseded/{commit[:12]}"
 
 
 def restacked_ref(run: str, task: str, number: int) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import NoneType
 from typing import Protocol
 
 from captain.core import ids
@@ -16,6 +18,7 @@ from captain.orchestration.context import Voyage
 from captain.orchestration.merge_queue import Bench
 from captain.orchestration.stack import in_order
 from captain.orchestration.task import TaskResult
+from captain.workspace import RefMove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +132,9 @@ class _Queue:
         *others, task = found.tasks
         ref = ""
         if found.commit is not None:
-            times = sum(clash.task == task for clash in self.clashes)
-            ref = ids.rejected_ref(self.voyage.run, f"{task}-{times + 1}" if times else task)
-            await self.voyage.set_ref(ref, found.commit, path=f"integrate/rejected/{task}/{times + 1}")
+            ref = ids.rejected_ref(self.voyage.run, f"{task}-{found.commit[:12]}")
             reason = f"{_listed(found.tasks)} together, which fail {failed[0].check.name}"
-            await self.voyage.tell(Kept(ref=ref, commit=found.commit, reason=reason, task=task))
+            await self._keep(ref, found.commit, reason, task)
         clash = TasksClashed(task=task, others=tuple(others), conflicts=found.conflicts, results=found.results, ref=ref)
         before = await self.bench.combine(tasks[: tasks.index(task)])
         await self._send_back(clash, before.commit)
@@ -152,10 +153,8 @@ class _Queue:
         return False
 
     async def _take(self, task: str, head: str) -> None:
-        ref = ids.repaired_ref(self.voyage.run, task)
-        await self.voyage.set_ref(ref, head, path=f"integrate/repaired/{task}")
-        reason = "the task's work, made to fit what was accepted before it"
-        await self.voyage.tell(Kept(ref=ref, commit=head, reason=reason, task=task))
+        ref = ids.repaired_ref(self.voyage.run, f"{task}-{head[:12]}")
+        await self._keep(ref, head, "the task's work, made to fit what was accepted before it", task)
         for above, paths in (await self.bench.take_repaired(task, head)).items():
             if paths:  # what is held with it stands on it, and goes out for that
                 await self._leave(above, f"it conflicts with the repaired {task} in {', '.join(paths)}")
@@ -167,17 +166,32 @@ class _Queue:
     async def _integrated(self, head: str, tasks: Sequence[str], results: tuple[CheckResult, ...]) -> Integration:
         await self.voyage.tell(ChecksRan(commit=head, results=results))
         branch = ids.result_branch(self.voyage.run)
-        await self.voyage.set_ref(f"refs/heads/{branch}", head, path="integrate/branch")
+        move = partial(self._set_branch, f"refs/heads/{branch}", head)
+        path, inputs = f"integrate/branch/{head[:12]}", {"branch": branch, "commit": head}
+        await self.voyage.step(path, move, inputs=inputs, gives=NoneType)
         await self.voyage.tell(BranchSet(branch=branch, commit=head))
         return self._ended(branch, tasks)
+
+    async def _set_branch(self, ref: str, head: str) -> None:
+        """A run that is taken up again may have more to integrate: its own earlier result gives way, and is kept."""
+        told = (one.event for one in self.voyage.journal.events if isinstance(one.event, BranchSet))
+        ours = {event.commit for event in told if event.task is None}
+        now = (await self.voyage.repository.refs(ref)).get(ref)
+        moves = [RefMove(ref=ref, new=head, old=now if now in ours else None)]
+        if now in ours and now != head:
+            moves.append(RefMove(ref=ids.superseded_ref(self.voyage.run, now), new=now, old=None))
+        await self.voyage.repository.move_refs(moves)
+
+    async def _keep(self, ref: str, commit: str, reason: str, task: str | None = None) -> None:
+        await self.voyage.set_ref(ref, commit, path="/".join(["integrate", *ref.split("/")[-2:]]))
+        await self.voyage.tell(Kept(ref=ref, commit=commit, reason=reason, task=task))
 
     async def _refused(
         self, head: str, tasks: Sequence[str], results: tuple[CheckResult, ...], failed: Sequence[CheckResult]
     ) -> Integration:
         await self.voyage.tell(ChecksRan(commit=head, results=results))
-        ref = ids.rejected_ref(self.voyage.run, "result")
-        await self.voyage.set_ref(ref, head, path="integrate/rejected")
-        await self.voyage.tell(Kept(ref=ref, commit=head, reason="integrated result that fails its checks"))
+        ref = ids.rejected_ref(self.voyage.run, f"result-{head[:12]}")
+        await self._keep(ref, head, "integrated result that fails its checks")
         return self._ended(None, tasks, tuple(failed))
 
     def _ended(self, branch: str | None, tasks: Sequence[str], failed: tuple[CheckResult, ...] = ()) -> Integration:

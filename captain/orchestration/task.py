@@ -113,6 +113,9 @@ class TaskWork:
                 await self.go("checking")
             if not built.files:
                 return await self.end("failed", "the Build changed nothing")
+            await self._voyage.look_out(
+                self.task.id, built.commit
+            )  # without what was put back: that collides with nobody
             return await self._conclude(await self._reviewed(start, built.commit), start)
         except BudgetExceededError as error:
             return replace(await self.end("parked", f"budget: {error}"), over_budget=True)
@@ -271,9 +274,7 @@ class _Author:
         except ImportRefusedError as refused:  # a link out of the tree, say: the Build is told, once
             await self._build(FixBrief(id="import", text=_refused(refused)))
             snapshot = await self._snapshot(1)
-        proposed = await self._in_scope(snapshot)
-        await self.voyage.look_out(self.work.task.id, proposed)  # what was put back collides with nobody
-        return proposed
+        return await self._in_scope(snapshot)
 
     async def _build(self, fix: FixBrief | None = None) -> None:
         await self.work.heard(await self.builder.build(self.work.task, self.workspace, fix=fix))

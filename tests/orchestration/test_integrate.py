@@ -11,6 +11,7 @@ import pytest
 import captain
 from captain.core import events as ev
 from captain.core.clock import SystemClock
+from captain.core.errors import GitError
 from captain.core.tasks import Check, CheckResult, Criterion, Plan, Scope, Task
 from captain.core.usage import Budget
 from captain.models import ScriptedModel
@@ -306,6 +307,30 @@ async def test_a_conflict_of_text_is_repaired_on_top_of_what_came_before(scene: 
     )
     assert git(scene.repo.root, "show", f"{done.branch}:both") == "one and two"
     assert done.left_out == ()
+
+
+async def test_a_run_that_is_taken_up_again_integrates_what_has_been_accepted_since(scene: Scene) -> None:
+    scene.accepted("T1", needs("T1"), needs("T1", "T3"))
+    first = await scene.integrate()
+    before = scene.repo.git("rev-parse", str(first.branch))
+    assert await scene.integrate() == first, "nothing is new"
+    scene.accepted("T2", needs("T2"))
+    scene.accepted("T3", needs("T3"))
+    done = await scene.integrate()
+    assert scene.files(done.branch) == {"T1", "T2"}
+    assert done.left_out == ("T3",)
+    assert scene.repo.git("for-each-ref", "--format=%(objectname)", "refs/captain/*/superseded/*") == before
+
+
+async def test_a_result_branch_that_somebody_has_worked_on_is_not_moved(scene: Scene) -> None:
+    scene.accepted("T1", needs("T1"))
+    branch = str((await scene.integrate()).branch)
+    theirs = scene.commit(branch, {"theirs": "x\n"}, "by hand")
+    scene.repo.git("branch", "-f", branch, theirs)
+    scene.accepted("T2", needs("T2"))
+    with pytest.raises(GitError, match="something else has set it"):
+        await scene.integrate()
+    assert scene.repo.git("rev-parse", branch) == theirs
 
 
 async def test_nothing_accepted_is_nothing_integrated(scene: Scene) -> None:

@@ -110,7 +110,7 @@ def as_git_does(lower: Commit, amended: Commit, upper: list[Commit], *, afresh: 
         new = make(repo, base if afresh else old, [amended])
         tree, unmerged = replayed(repo, old, new, head)
         for way in ("throw-away", "merge-base") if NEW_GIT else ("throw-away",):
-            found = restacked(repo, old, new, head, way)  # type: ignore[arg-type]
+            found = restacked(repo, old, new, head, way)
             if tree is None:
                 assert found.commit is None
                 assert unmerged & set(found.paths)
