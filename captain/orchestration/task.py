@@ -113,9 +113,8 @@ class TaskWork:
                 await self.go("checking")
             if not built.files:
                 return await self.end("failed", "the Build changed nothing")
-            await self._voyage.look_out(
-                self.task.id, built.commit
-            )  # without what was put back: that collides with nobody
+            # without what was put back, which collides with nobody
+            await self._voyage.look_out(self.task.id, built.commit)
             return await self._conclude(await self._reviewed(start, built.commit), start)
         except BudgetExceededError as error:
             return replace(await self.end("parked", f"budget: {error}"), over_budget=True)

@@ -64,7 +64,7 @@ async def restack(
         tree, conflicts = await _merged(repository.git, parent, onto, commit, chosen)
         if conflicts:
             return Restacked(commit=None, conflicts=conflicts, at=commit)
-        onto = await _again(repository.git, commit, tree, onto)
+        onto = await _again(repository, commit, tree, onto)
     return Restacked(commit=onto)
 
 
@@ -138,10 +138,12 @@ def _as_it_was(path: str, sides: tuple[str, str]) -> str:
     return next((path.removesuffix(side) for side in sides if path.endswith(side)), path)
 
 
-async def _again(git: Git, commit: str, tree: str, parent: str) -> str:
+async def _again(repository: Repository, commit: str, tree: str, parent: str) -> str:
     """The commit with another tree and parent. Its author and message are kept to the byte, its signature cannot be."""
+    git = repository.git
     headers, _, message = (await git.run("cat-file", "commit", commit)).partition(b"\n\n")
-    committer = await git.with_env(**WHO).run("var", "GIT_COMMITTER_IDENT")
+    dated = {"GIT_COMMITTER_DATE": repository.dated.isoformat(timespec="seconds")} if repository.dated else {}
+    committer = await git.with_env(**WHO, **dated).run("var", "GIT_COMMITTER_IDENT")
     kept = {name: line for line in headers.split(b"\n") for name in _KEPT_HEADERS if line.startswith(name)}
     lines = [f"tree {tree}".encode(), f"parent {parent}".encode(), kept[b"author "], b"committer " + committer.rstrip()]
     lines += [kept[b"encoding "]] if b"encoding " in kept else []

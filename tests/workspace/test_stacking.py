@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -257,6 +258,17 @@ def test_nothing_of_the_users_moves_and_asking_again_leaves_no_more_objects(repo
     assert restacked(repo, base, new, head).conflicts
     assert repo.git("count-objects") == objects
     assert fingerprint(repo.root) == before
+
+
+async def test_with_a_fixed_date_the_same_restack_gives_the_same_commit(repo: Repo) -> None:
+    base = repo.git("rev-parse", "HEAD")
+    head = on(repo, base, {"a.txt": "mine\n"})
+    new = on(repo, base, {"b.txt": "theirs\n"})
+    opened = (await Repository.open(repo.root)).dating(datetime(2026, 1, 1, tzinfo=UTC))
+    assert await restack(opened, base, new, head) == await restack(opened, base, new, head)
+    found = await restack(opened, base, new, head)
+    assert found.commit is not None
+    assert repo.git("log", "-1", "--format=%cI", found.commit) == "2026-01-01T00:00:00+00:00"
 
 
 async def test_collisions_are_found_between_two_that_know_nothing_of_each_other(repo: Repo) -> None:
