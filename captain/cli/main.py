@@ -15,6 +15,7 @@ from captain.cli.replay import replay
 from captain.cli.resume import resume
 from captain.cli.review import review
 from captain.cli.shortcuts import shortcuts
+from captain.cli.stack import stack
 
 if TYPE_CHECKING:
     from captain.api import Outcome
@@ -37,6 +38,7 @@ app.command()(resume)
 app.command()(replay)
 app.command()(shortcuts)
 app.command()(review)
+app.command()(stack)
 
 
 def _print_version(wanted: bool) -> None:

@@ -162,6 +162,22 @@ def _(event: ev.ChecksRan, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.TasksClashed, _view: RunView) -> Iterator[str]:
+    others = one_line(" and ".join(event.others)) or "the base"
+    if event.conflicts:
+        yield f"{one_line(event.task)}  conflicts with {others} in {clip(', '.join(event.conflicts))}"
+    for result in event.results:
+        failed = f"{one_line(result.check.name)} ({words.exit_code(result.exit_code)})"
+        yield f"{one_line(event.task)}  fails {failed} together with {others}"
+
+
+@_lines.register
+def _(event: ev.CollisionForecast, _view: RunView) -> Iterator[str]:
+    one, other = map(one_line, event.tasks)
+    yield f"{one}  is about to collide with {other} in {clip(', '.join(event.paths))}"
+
+
+@_lines.register
 def _(event: ev.ReviewStep, view: RunView) -> Iterator[str]:
     task = view.tasks[event.task]
     for line in step_lines(event.step, task.ledger):

@@ -144,10 +144,12 @@ def _task(view: RunView, task: TaskView, now: datetime) -> Row:
     if task.started_at is not None:
         facts.append(words.duration(task.elapsed_s(now)))
     below = "" if task.state == "accepted" else task.reason if task.settled else view.activity(task)
+    foreseen = {} if task.settled or view.result is not None else view.foreseen(task.id)
+    lines = [below, *(f"about to collide with {other} in {', '.join(paths)}" for other, paths in foreseen.items())]
     return Row(
         _LOOKS[task.state],
         f"{one_line(task.id)} {', '.join(facts)}: {one_line(task.title)}",
-        (one_line(below),) if below else (),
+        tuple(one_line(line) for line in lines if line),
         task.settled,
     )
 

@@ -200,6 +200,31 @@ class ChecksRan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TasksClashed:
+    """Accepted work that does not go together. `task` comes last of these, and is repaired or left out.
+
+    Either it conflicts with `others` in the paths `conflicts`; or their combination, kept under `ref`, fails the
+    checks of `results`, and no part of it does.
+    """
+
+    task: str
+    others: tuple[str, ...]
+    conflicts: tuple[str, ...] = ()
+    results: tuple[CheckResult, ...] = ()
+    ref: str = ""
+    kind: Literal["tasks_clashed"] = "tasks_clashed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollisionForecast:
+    """Tasks at work whose changes so far would be in conflict in `paths`. Told once for each pair and set of paths."""
+
+    tasks: tuple[str, str]
+    paths: tuple[str, ...]
+    kind: Literal["collision_forecast"] = "collision_forecast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewStep:
     """Something happened in a task's review loop. The steps of a task, in order, are the log of its loop."""
 
@@ -293,6 +318,8 @@ Event: TypeAlias = (
     | DriftPutBack
     | FollowUpNoted
     | ChecksRan
+    | TasksClashed
+    | CollisionForecast
     | ReviewStep
     | LoopEnded
     | BranchSet

@@ -48,6 +48,26 @@ def salvaged_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/salvaged/{name}"
 
 
+def repaired_ref(run: str, name: str) -> str:
+    """Keeps a task's work after it was made to fit what was accepted before it."""
+    return f"refs/captain/{run}/repaired/{name}"
+
+
+def superseded_ref(run: str, commit: str) -> str:
+    """Keeps a result that gave way to one with more in it."""
+    return f"refs/captain/{run}/superseded/{commit[:12]}"
+
+
+def restacked_ref(run: str, task: str, number: int) -> str:
+    """Keeps a task's branch as it was before it was put onto something else."""
+    return f"refs/captain/{run}/restacked/{task}/{number}"
+
+
+def start_ref(run: str, task: str) -> str:
+    """Keeps the commit that a task's branch stands on, once that is another than the run has on record."""
+    return f"refs/captain/{run}/start/{task}"
+
+
 def task_branch(run: str, task: str) -> str:
     return f"captain/{run}/task/{task}"
 

@@ -81,8 +81,9 @@ def conclude(results: Sequence[TaskResult], integration: Integration) -> RunEnde
         tasks = "The task is" if total == 1 else f"All {total} tasks are"
         return RunEnded(status="succeeded", summary=f"{tasks} accepted and integrated{where}.")
     open_ = [result for result in results if result.over_budget or result.task.id not in integration.integrated]
+    reasons = dict(integration.reasons)
     summary = f"{done} of {total} tasks {'is' if done == 1 else 'are'} accepted and integrated{where}. " + " ".join(
-        f"{result.task.id}: {result.reason.rstrip('.')}." for result in open_
+        f"{result.task.id}: {reasons.get(result.task.id, result.reason).rstrip('.')}." for result in open_
     )
     if over_budget:
         return RunEnded(status="budget", summary=summary, hint="Start again with a larger budget.")

@@ -13,13 +13,14 @@ from typing import TypeVar
 from captain.agent import Builder, Crewmate
 from captain.core.clock import Clock
 from captain.core.errors import UsageError
-from captain.core.events import Event, FollowUpNoted, Role
+from captain.core.events import CollisionForecast, Event, FollowUpNoted, Role
 from captain.core.masking import Masker
 from captain.core.policy import Policy
 from captain.core.tasks import Check, CheckResult, FollowUp
 from captain.core.usage import Usage
 from captain.guards import Approver, Hook, PermissionDesk, Rule
 from captain.models import Model, cost_usd, secrets_of
+from captain.orchestration.lookout import Collision, Lookout
 from captain.orchestration.memory import ProjectMemory
 from captain.review import BALANCED, Reviewer, ReviewPolicy
 from captain.runs import Effect, Journal, Ledger
@@ -125,6 +126,7 @@ class Voyage:
     options: Options
     files: tuple[str, ...]
     desk: PermissionDesk
+    lookout: Lookout = field(default_factory=Lookout)
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
     async def tell(self, event: Event) -> None:
@@ -133,6 +135,16 @@ class Voyage:
     async def note(self, follow_ups: Iterable[FollowUp]) -> None:
         for follow_up in follow_ups:
             await self.tell(FollowUpNoted(follow_up=follow_up))
+
+    async def look_out(self, task: str, head: str) -> None:
+        """Tells whom a task at `head` would be in conflict with."""
+
+        async def look() -> list[Collision]:
+            return list(await self.lookout.saw(self.repository, task, head))
+
+        path = f"task/{task}/lookout/{head[:12]}"
+        for found in await self.step(path, look, inputs={"head": head}, gives=list[Collision], effect="read"):
+            await self.tell(CollisionForecast(tasks=found.tasks, paths=found.paths))
 
     def mate(self, model: Model, role: Role, name: str) -> Crewmate:
         return Crewmate(

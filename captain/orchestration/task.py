@@ -24,6 +24,7 @@ from captain.core.events import (
 from captain.core.loop_events import (
     CommitChecked,
     FixesPlanned,
+    GateDecided,
     LoopConcluded,
     LoopEvent,
     LoopReopened,
@@ -50,12 +51,16 @@ class Crew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """How a task ended. `head` is its branch's commit if it was accepted. `over_budget` says that a limit ended it."""
+    """How a task ended. `head` is its branch's commit if it was accepted, `checks` what they said of that.
+
+    `over_budget` says that a limit ended it.
+    """
 
     task: Task
     state: TaskState
     reason: str
     head: str | None = None
+    checks: tuple[CheckResult, ...] = ()
     over_budget: bool = False
 
 
@@ -94,6 +99,8 @@ class TaskWork:
             raise
 
     async def end(self, state: TaskState, reason: str, head: str | None = None) -> TaskResult:
+        if state != "accepted":
+            self._voyage.lookout.forget(self.task.id)
         await self.go(state, reason)
         return TaskResult(task=self.task, state=state, reason=reason, head=head)
 
@@ -106,6 +113,8 @@ class TaskWork:
                 await self.go("checking")
             if not built.files:
                 return await self.end("failed", "the Build changed nothing")
+            # without what was put back, which collides with nobody
+            await self._voyage.look_out(self.task.id, built.commit)
             return await self._conclude(await self._reviewed(start, built.commit), start)
         except BudgetExceededError as error:
             return replace(await self.end("parked", f"budget: {error}"), over_budget=True)
@@ -199,6 +208,8 @@ class TaskWork:
     async def _happened(self, event: LoopEvent) -> None:
         """Puts a step of the loop on record, and says what the task is at."""
         await self._voyage.tell(ReviewStep(task=self.task.id, step=event))
+        if isinstance(event, GateDecided) and event.accepted:
+            await self._voyage.look_out(self.task.id, event.commit)
         state, reason = _moved(self.state, event)
         if state != self.state:
             await self.go(state, reason)
@@ -223,6 +234,7 @@ class TaskWork:
         if self.state == "checking":
             await self.go("reviewing", "what is handed back")
         head = await self._branch(report.commit, start)
+        await voyage.look_out(task.id, head)
         why = f"{report.verdict}: {report.conclusion.reason}"
         if (limit := report.cut_short) is not None:
             reason = f"budget: its review could not be brought to an end ({limit.rstrip('.')})"
@@ -235,8 +247,9 @@ class TaskWork:
             return await self.end("parked", f"nothing shows that {', '.join(report.unmet)} is met ({why})")
         if report.verdict == "needs_human":
             return await self.end("parked", why)
-        result = await self.end("accepted", report.conclusion.reason if report.verdict in _TRUSTWORTHY else why, head)
-        return replace(result, over_budget=report.spent is not None)
+        reason = report.conclusion.reason if report.verdict in _TRUSTWORTHY else why
+        result = await self.end("accepted", reason, head)
+        return replace(result, checks=report.checks, over_budget=report.spent is not None)
 
     async def _branch(self, kept: str, start: str) -> str:
         """The task's branch: what the loop handed back as one commit on top of `start`.

@@ -46,6 +46,31 @@ def shortcuts(view: RunView) -> Iterator[str]:
         yield ""
 
 
+def clashes(view: RunView) -> Iterator[str]:
+    """What does not go with the rest, and what shows it."""
+    for clash in view.clashes:
+        others = " and ".join(map(plain, clash.others)) or "the base"
+        state = view.tasks[clash.task].state if clash.task in view.tasks else "parked"
+        became = "repaired" if state == "accepted" else "left out"
+        if clash.conflicts:
+            paths = ", ".join(code(path) for path in clash.conflicts)
+            yield f"- {plain(clash.task)} conflicts with {others} in {paths}; it was {became}."
+        for result in clash.results:
+            check = f"{code(result.check.name)} ({code(result.check.command)}, {words.exit_code(result.exit_code)})"
+            yield f"- {plain(clash.task)} fails {check} together with {others}; it was {became}."
+            if clash.ref:
+                yield f"  - Their combination is kept under {code(clash.ref)}"
+            if result.output.strip():
+                yield ""
+                yield from ("  " + line for line in fenced(result.output, last_lines=OUTPUT_LINES))
+
+
+def forecasts(view: RunView) -> Iterator[str]:
+    for event in view.forecasts:
+        paths = ", ".join(code(path) for path in event.paths)
+        yield f"- {plain(event.tasks[0])} and {plain(event.tasks[1])} were about to collide in {paths}"
+
+
 def _case(case: Case) -> Iterator[str]:
     finding = case.finding
     where = f" {code(finding.path)}" if finding.path else ""  # a failed check has no path

@@ -29,6 +29,8 @@ def to_markdown(view: RunView) -> str:
         ("Evidence", _evidence),
         ("Bugs reproduced", _reproductions),
         ("Checks on the integrated result", _result_checks),
+        ("Accepted, but not together", leftovers.clashes),
+        ("Collisions foreseen", leftovers.forecasts),
         ("Possible shortcuts", leftovers.shortcuts),
         ("Findings left", leftovers.findings),
         ("Follow-ups", leftovers.follow_ups),

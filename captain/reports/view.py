@@ -39,6 +39,8 @@ class RunView:
     branches: dict[str, ev.BranchSet] = field(default_factory=dict)
     kept: list[ev.Kept] = field(default_factory=list)
     result_checks: ev.ChecksRan | None = None
+    clashes: list[ev.TasksClashed] = field(default_factory=list)
+    forecasts: list[ev.CollisionForecast] = field(default_factory=list)
     permissions: list[ev.PermissionDecided] = field(default_factory=list)
     asked: int = 0
     away: timedelta = timedelta()
@@ -150,6 +152,11 @@ class RunView:
         """What the agent that works on a task did last."""
         agent = self.agents.get(task.agent or "")
         return agent.activity if agent is not None and agent.ended is None else ""
+
+    def foreseen(self, task: str) -> dict[str, tuple[str, ...]]:
+        """The tasks that one would be in conflict with, as last foreseen, and in which paths."""
+        found = [event for event in self.forecasts if task in event.tasks]
+        return {other: event.paths for event in found for other in event.tasks if other != task}
 
     def _on_the_result(self) -> dict[str, tuple[CheckResult, str]]:
         ran = self.result_checks
@@ -266,6 +273,14 @@ class RunView:
     @_on.register
     def _(self, event: ev.ChecksRan) -> None:
         self.result_checks = event
+
+    @_on.register
+    def _(self, event: ev.TasksClashed) -> None:
+        self.clashes.append(event)
+
+    @_on.register
+    def _(self, event: ev.CollisionForecast) -> None:
+        self.forecasts.append(event)
 
     @_on.register
     def _(self, event: ev.ReviewStep) -> None:

@@ -4,20 +4,26 @@ from captain.workspace.contents import Contents, LeftOut, read_contents
 from captain.workspace.judging import judge, work_tree
 from captain.workspace.quarantine import ImportRefusedError
 from captain.workspace.reclaiming import Salvaged, reclaim
-from captain.workspace.repository import MergeResult, Repository
+from captain.workspace.repository import MergeResult, RefMove, Repository
+from captain.workspace.stacking import Conflict, Restacked, collisions, restack
 from captain.workspace.workspaces import Workspace, Workspaces
 
 __all__ = [
+    "Conflict",
     "Contents",
     "ImportRefusedError",
     "LeftOut",
     "MergeResult",
+    "RefMove",
     "Repository",
+    "Restacked",
     "Salvaged",
     "Workspace",
     "Workspaces",
+    "collisions",
     "judge",
     "read_contents",
     "reclaim",
+    "restack",
     "work_tree",
 ]

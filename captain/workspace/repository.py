@@ -15,7 +15,7 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
-from captain.core.diff import Change
+from captain.core.diff import Change, LineCount, parse_numstat
 from captain.core.errors import GitError, UsageError, WorkspaceError
 from captain.workspace import quarantine
 from captain.workspace.git import Git, reason_of
@@ -23,7 +23,7 @@ from captain.workspace.opening import inspect, work_tree_git
 from captain.workspace.staging import copy_index, stage_all
 
 _OUR_REFS: Final = ("refs/captain/", "refs/heads/captain/")
-_WHO: Final = {
+WHO: Final = {
     f"GIT_{role}_{fact}": value
     for role in ("AUTHOR", "COMMITTER")
     for fact, value in (("NAME", "Captain"), ("EMAIL", "captain@localhost"))
@@ -36,6 +36,15 @@ class MergeResult:
 
     commit: str | None
     conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefMove:
+    """Where a ref is to be, and where it has to be before; None: it must not exist yet."""
+
+    ref: str
+    new: str
+    old: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +136,19 @@ class Repository:
     async def changes(self, base: str, head: str) -> tuple[Change, ...]:
         return await quarantine.diff_tree(self.git, base, head)
 
+    async def line_counts(self, base: str, head: str) -> dict[str, LineCount]:
+        """How much of each path changed."""
+        options = (
+            "-r",
+            "-z",
+            "--numstat",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--ignore-submodules=none",
+        )
+        return parse_numstat(await self.git.run("diff-tree", *options, base, head, "--"))
+
     async def diff(self, base: str, head: str, *, paths: Sequence[str] = ()) -> str:
         """Unified text of all changes or of those to `paths`; for binary files it says only that they differ.
 
@@ -142,7 +164,7 @@ class Repository:
         words = [word for parent in parents for word in ("-p", parent)]
         text = message.replace("\0", "").encode("utf-8", "replace")
         tree = await self.tree(tree_of)
-        git = self.git.with_env(**_WHO)
+        git = self.git.with_env(**WHO)
         if self.dated is not None:
             date = self.dated.isoformat(timespec="seconds")
             git = git.with_env(GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date)
@@ -215,29 +237,40 @@ class Repository:
 
         Refs other than Captain's own are refused with a `UsageError`.
         """
-        if not ref.startswith(_OUR_REFS) or not ref.isprintable() or "/-" in ref:
-            raise UsageError(f"{ref!r} is not a ref Captain may set; those are below {' and '.join(_OUR_REFS)}.")
-        await self._refuse_checked_out(ref)
-        expected = old or "0" * len(new)
-        command = f"option no-deref\0update {ref}\0{new}\0{expected}\0".encode()
+        await self.move_refs((RefMove(ref=ref, new=new, old=old),))
+
+    async def move_refs(self, moves: Sequence[RefMove]) -> None:
+        """`set_ref` for several refs in one transaction: all of them move, or none does."""
+        for move in moves:
+            if not move.ref.startswith(_OUR_REFS) or not move.ref.isprintable() or "/-" in move.ref:
+                refs = " and ".join(_OUR_REFS)
+                raise UsageError(f"{move.ref!r} is not a ref Captain may set; those are below {refs}.")
+            await self._refuse_checked_out(move.ref)
+        command = "".join(
+            f"option no-deref\0update {move.ref}\0{move.new}\0{move.old or '0' * len(move.new)}\0" for move in moves
+        )
         args = ("update-ref", "-z", "--stdin")
-        answer = await self.git.attempt(*args, stdin=command)
+        answer = await self.git.attempt(*args, stdin=command.encode())
         if answer.exit_code == 0:
             return
         failed = self.git.failed(args, answer)
-        now = (await self.refs(ref)).get(ref)
-        if now == new:
+        found_at = {move.ref: (await self.refs(move.ref)).get(move.ref) for move in moves}
+        if all(found_at[move.ref] == move.new for move in moves):
             return
-        if now == old:
-            message = f"The ref {ref} could not be set: {reason_of(answer)}"
-            raise GitError(message, argv=failed.argv, stderr=failed.stderr)
-        was, found = (f"at {at}" if at else "absent" for at in (old, now))
-        raise GitError(
-            f"The ref {ref} was expected to be {was} but is {found}; something else has set it.",
-            argv=failed.argv,
-            stderr=failed.stderr,
-            hint="Nothing was changed. Look at what set it before you try again.",
-        )
+        for move in moves:
+            now = found_at[move.ref]
+            if now == move.old:
+                continue
+            was, found = (f"at {at}" if at else "absent" for at in (move.old, now))
+            raise GitError(
+                f"The ref {move.ref} was expected to be {was} but is {found}; something else has set it.",
+                argv=failed.argv,
+                stderr=failed.stderr,
+                hint="Nothing was changed. Look at what set it before you try again.",
+            )
+        names = ", ".join(move.ref for move in moves)
+        message = f"The ref{'s' * (len(moves) > 1)} {names} could not be set: {reason_of(answer)}"
+        raise GitError(message, argv=failed.argv, stderr=failed.stderr)
 
     async def _refuse_checked_out(self, ref: str) -> None:
         if not ref.startswith("refs/heads/"):

@@ -334,7 +334,7 @@ async def test_a_task_that_fails_leaves_the_others_alone_and_parks_what_builds_o
     assert git(repo, "show", f"{kept.ref}:calc.py") + "\n" == CALC_FIXED
 
 
-async def test_accepted_tasks_that_fail_together_are_not_handed_back_as_a_result(tmp_path: Path, state: Path) -> None:
+async def test_of_accepted_tasks_that_fail_together_the_later_is_left_out_and_kept(tmp_path: Path, state: Path) -> None:
     repo = calc_repository(tmp_path / "two", {"calc.py": "ONE = 0\n", "text.py": "ONE = 0\n"})
     small = f"{PYTHON} -c 'import calc, text; assert calc.ONE + text.ONE < 2'"
     proof = {"criteria": [{"text": "small", "check": "small"}], "checks": [{"name": "small", "command": small}]}
@@ -344,9 +344,18 @@ async def test_accepted_tasks_that_fail_together_are_not_handed_back_as_a_result
         "Task T2:": [write("text.py", "ONE = 1\n"), "Done."],
     }
     outcome, events = await sail(repo, state, crew([change_triage(), plan(*tasks)], build, [review()] * 2))
-    assert (outcome.status, outcome.branch) == ("failed", None)
+    assert (outcome.status, outcome.branch) == ("needs_human", f"captain/{outcome.run}/result")
+    assert "T2: together with T1 it fails small." in outcome.summary
+    assert git(repo, "show", f"{outcome.branch}:calc.py") == "ONE = 1"
+    assert git(repo, "show", f"{outcome.branch}:text.py") == "ONE = 0"
+    (clash,) = of(ev.TasksClashed, events)
+    assert (clash.task, clash.others) == ("T2", ("T1",))
     (kept,) = of(ev.Kept, events)
-    assert git(repo, "show", f"{kept.ref}:calc.py") == "ONE = 1"
+    assert kept.ref == clash.ref
+    assert git(repo, "show", f"{kept.ref}:text.py") == "ONE = 1"
+    assert [event.state for event in of(ev.TaskChanged, events) if event.task == "T2"][-2:] == ["accepted", "parked"]
+    report = (outcome.folder / "report.md").read_text()
+    assert "## Accepted, but not together" in report
 
 
 async def test_a_plan_with_overlapping_parallel_scopes_is_refused_with_the_reason(repo: Path, state: Path) -> None:
