@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        return self.status in ("succeeded", "answered")
+        return self.status in ("succeeded", "answered", "planned")
 
 
 class Run:

@@ -160,12 +160,18 @@ def _files(repo: Path) -> Iterator[Path]:
 
 
 async def sail(
-    repo: Path, state: Path, team: captain.Crew, *, budget: captain.Budget | None = None, **options: object
+    repo: Path,
+    state: Path,
+    team: captain.Crew,
+    *,
+    request: str = "Mend it",
+    budget: captain.Budget | None = None,
+    **options: object,
 ) -> tuple[captain.Outcome, list[ev.Event]]:
     """The outcome with every event, in order."""
     settings = captain.Options(**{"review": ONE_LOOK, **options})  # type: ignore[arg-type]
     async with captain.start(
-        "Mend it", repo=repo, crew=team, budget=budget, state_dir=state, options=settings, sandbox=UNCONFINED
+        request, repo=repo, crew=team, budget=budget, state_dir=state, options=settings, sandbox=UNCONFINED
     ) as run:
         events = [recorded.event async for recorded in run.events()]
         return await run.result(), events

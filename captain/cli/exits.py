@@ -1,6 +1,6 @@
 """What the command's exit code says about a run.
 
-0    succeeded, or answered
+0    succeeded, answered, or planned
 1    failed, or declined; also an error while the command worked, and a review that leaves something serious
 2    called wrongly; nothing has happened
 3    needs a person, or a larger budget
@@ -25,6 +25,7 @@ BROKEN_PIPE: Final = 141
 EXIT_CODES: Final[dict[RunStatus, int]] = {
     "succeeded": 0,
     "answered": 0,
+    "planned": 0,
     "failed": FAILED,
     "declined": FAILED,
     "needs_human": UNDECIDED,

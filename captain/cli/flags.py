@@ -74,6 +74,12 @@ AllowHosts: TypeAlias = Annotated[
 NoInput: TypeAlias = Annotated[
     bool, typer.Option("--no-input", help="Never ask; what would be asked for is denied.", show_default=False)
 ]
+ApprovePlan: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--approve-plan", help="Show the plan and what it is going to cost; carry out what you accept, or have edited."
+    ),
+]
 AllowRoot: TypeAlias = Annotated[
     bool,
     typer.Option("--allow-root", help="Work as root too; commands then run as another user or without root's rights."),

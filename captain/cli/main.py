@@ -11,6 +11,7 @@ import typer
 from captain.cli import doctor, flags, runs, scope
 from captain.cli.boundary import Switches
 from captain.cli.finishing import finished
+from captain.cli.planning import plan
 from captain.cli.replay import replay
 from captain.cli.resume import resume
 from captain.cli.review import review
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="captain",
     help="Agent orchestration that converges: investigate, plan, delegate, review and fix by rule.",
-    epilog="Exit codes: 0 done or answered, 1 failed or declined, 2 called wrongly, 3 needs a person or budget, "
-    "130 cancelled.",
+    epilog="Exit codes: 0 done, answered or planned, 1 failed or declined, 2 called wrongly, 3 needs a person or "
+    "budget, 130 cancelled.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -36,6 +37,7 @@ app.add_typer(runs.app)
 
 app.command()(resume)
 app.command()(replay)
+app.command()(plan)
 app.command()(shortcuts)
 app.command()(review)
 app.command()(stack)
@@ -90,6 +92,7 @@ def run(
     include_dirty: flags.IncludeDirty = False,
     allow_root: flags.AllowRoot = False,
     allow_host: flags.AllowHosts = None,
+    approve_plan: flags.ApprovePlan = False,
     no_input: flags.NoInput = False,
     state_dir: flags.StateDir = None,
     record: flags.RecordTo = None,
@@ -116,12 +119,14 @@ def run(
 
     from captain.api import Captain  # after what can be wrong in a call: it takes most of a second
     from captain.cli.approve import approver_at_hand
+    from captain.cli.approve_plan import plan_approver
     from captain.cli.drive import pursue
     from captain.orchestration import Options
 
     options = Options(
         max_parallel=parallel,
         review=setup.review_policy_of(review_policy, rounds),
+        approve_plan=plan_approver(screen.hold, wanted=approve_plan, no_input=no_input or as_json),
         command_timeout_s=timeout_s,
         include_dirty=include_dirty,
         allow_root=allow_root,

@@ -89,11 +89,20 @@ def _(event: ev.Noticed, _view: RunView) -> Iterator[str]:
 
 @_lines.register
 def _(event: ev.ReproductionRan, _view: RunView) -> Iterator[str]:
-    seen = "fails as diagnosed" if event.seen_to_fail else "was not seen to fail"
     yield (
-        f"{one_line(event.diagnosis)}  reproduction {seen} on {words.commit(event.commit)} "
-        f"({words.exit_code(event.exit_code)}): {clip(event.command)}"
+        f"{one_line(event.diagnosis)}  suspected: {clip(event.cause.rstrip('. ') or 'no cause given')}; "
+        f"evidence: {_evidence(event)}; next: {'plan the fix' if event.seen_to_fail else 'look again'}"
     )
+
+
+def _evidence(event: ev.ReproductionRan) -> str:
+    """What the library saw of a reproduction, with the last line of what it said."""
+    exit_code = words.exit_code(event.exit_code)
+    if not event.seen_to_fail:
+        return f"none, the reproduction {clip(event.refuted or 'was not seen to fail')} ({exit_code})"
+    flaky = f" {event.failed} of {event.runs} times, so it is flaky" if event.failed < event.runs else ""
+    said = next((line for line in reversed(event.output.splitlines()) if line.strip()), event.command)
+    return f"reproduction fails{flaky} ({exit_code}): {clip(said)}"
 
 
 @_lines.register
@@ -105,14 +114,51 @@ def _(event: ev.Refused, _view: RunView) -> Iterator[str]:
 @_lines.register
 def _(event: ev.Triaged, _view: RunView) -> Iterator[str]:
     yield f"triage {event.triage.kind}{because(event.triage.reason)}"
+    for diagnosis in event.triage.diagnoses:
+        if diagnosis.reproduction is None:
+            yield (
+                f"{one_line(diagnosis.id)}  suspected: {clip(diagnosis.cause.rstrip('. '))}; evidence: not reproduced, "
+                f"{clip(diagnosis.no_reproduction or 'no reason given')}; next: plan the fix, have the cause confirmed"
+            )
+    for item in event.triage.items if len(event.triage.items) > 1 else ():
+        what = "background" if item.context else f"declined, {clip(item.declined)}" if item.declined else "wanted"
+        yield f"{one_line(item.id)}  {what}: {clip(item.text)}"
 
 
 @_lines.register
-def _(event: ev.PlanAdopted, _view: RunView) -> Iterator[str]:
+def _(event: ev.SearchPlanned, _view: RunView) -> Iterator[str]:
+    yield f"search by {words.count(len(event.tasks), 'reader')}{because(event.reason)}"
+    for task in event.tasks:
+        yield f"{one_line(task.id)}  looks in {clip(', '.join(task.scope.paths))}: {clip(task.title)}"
+
+
+@_lines.register
+def _(event: ev.Investigated, _view: RunView) -> Iterator[str]:
+    said = next((line for line in event.report.splitlines() if line.strip()), "nothing")
+    yield f"{one_line(event.task)}  reports: {clip(said)}{because(event.problem)}"
+
+
+@_lines.register
+def _(event: ev.PlanEstimated, _view: RunView) -> Iterator[str]:
+    low, high = event.estimate.tokens
+    yield f"carrying it out: about {low:,} to {high:,} tokens"
+
+
+@_lines.register
+def _(event: ev.PlanDecided, _view: RunView) -> Iterator[str]:
+    yield f"plan {event.decision}{because(event.words)}"
+
+
+@_lines.register
+def _(event: ev.PlanAdopted, view: RunView) -> Iterator[str]:
     yield f"plan of {words.count(len(event.plan.tasks), 'task')}{because(event.plan.summary)}"
     for task in event.plan.tasks:
         after = f" (after {one_line(', '.join(task.depends_on))})" if task.depends_on else ""
-        yield f"{one_line(task.id)}  planned{after}: {clip(task.title)}"
+        serves = dict.fromkeys(name for criterion in task.criteria for name in criterion.covers)
+        covered = f" for {one_line(', '.join(serves))}" if view.triage and len(view.triage.items) > 1 else ""
+        yield f"{one_line(task.id)}  planned{covered}{after}: {clip(task.title)}"
+    for item, reason in event.plan.declined:
+        yield f"{one_line(item)}  declined: {clip(reason)}"
 
 
 @_lines.register

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from captain.core import codec
 from captain.core.events import Recorded
 from captain.reports.escape import one_line
-from captain.reports.jsonable import dumps
+from captain.reports.jsonable import dumps, to_dict
 from captain.reports.view import RunView
 
 if TYPE_CHECKING:
@@ -65,18 +65,18 @@ class JsonScreen:
         return None
 
     def finish(self, outcome: Outcome) -> None:
-        self._print(
-            {
-                "outcome": {
-                    "run": outcome.run,
-                    "status": outcome.status,
-                    "summary": outcome.summary,
-                    "hint": outcome.hint,
-                    "branch": outcome.branch,
-                    "folder": str(outcome.folder),
-                }
-            }
-        )
+        said: dict[str, object] = {
+            "run": outcome.run,
+            "status": outcome.status,
+            "summary": outcome.summary,
+            "hint": outcome.hint,
+            "branch": outcome.branch,
+            "folder": str(outcome.folder),
+        }
+        if outcome.status == "planned":
+            whole = to_dict(outcome.view)
+            said |= {name: whole[name] for name in ("items", "plan", "estimate")}
+        self._print({"outcome": said})
 
     def _print(self, value: object) -> None:
         print(dumps(value), flush=True)

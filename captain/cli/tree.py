@@ -64,7 +64,9 @@ def rows(view: RunView, now: datetime) -> list[Row]:
     found += [_task(view, task, now) for task in view.tasks.values()]
     found += _result(view)
     if view.ended is not None:
-        look = {"succeeded": DONE, "answered": DONE, "failed": BROKEN, "declined": BROKEN}.get(view.ended.status, LEFT)
+        look = {"succeeded": DONE, "answered": DONE, "planned": DONE, "failed": BROKEN, "declined": BROKEN}.get(
+            view.ended.status, LEFT
+        )
         found.append(Row(look, f"{words.verdict(view.ended.status)}: {one_line(view.ended.summary)}"))
     return found
 

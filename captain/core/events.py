@@ -12,13 +12,17 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from captain.core.actions import Action, Decision, PermissionRequest
 from captain.core.cases import Case
+from captain.core.estimates import Estimate
 from captain.core.findings import Verdict
+from captain.core.house_rules import HouseRule
 from captain.core.loop_events import LoopEvent
-from captain.core.tasks import CheckResult, FollowUp, Plan, TaskState, Triage
+from captain.core.tasks import CheckResult, FollowUp, Plan, Task, TaskState, Triage
 from captain.core.usage import Spend, Usage
 
 Role: TypeAlias = Literal["captain", "build", "review", "advisor"]
-RunStatus: TypeAlias = Literal["succeeded", "answered", "declined", "needs_human", "failed", "budget", "cancelled"]
+RunStatus: TypeAlias = Literal[
+    "succeeded", "answered", "planned", "declined", "needs_human", "failed", "budget", "cancelled"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,11 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproductionRan:
-    """`seen_to_fail` is what the library saw on `commit`, whatever an agent says."""
+    """`seen_to_fail` is what the library saw on `commit`, whatever an agent says; `refuted` is why it was not.
+
+    It `failed` in so many of its `runs`, each on a fresh copy; exit code and output are of the first that failed,
+    or of the last. `cause` is the diagnosis that it stands for.
+    """
 
     diagnosis: str
     command: str
@@ -66,16 +74,43 @@ class ReproductionRan:
     exit_code: int | None
     seen_to_fail: bool
     output: str
+    cause: str = ""
+    runs: int = 1
+    failed: int = 1
+    refuted: str = ""
     kind: Literal["reproduction_ran"] = "reproduction_ran"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A proposal of the Captain's that did not meet the rules, and why."""
+    """A proposal that did not meet the rules: its problems, and the rule each of them breaks.
 
-    what: Literal["triage", "plan"]
+    An `edit` is a person's.
+    """
+
+    what: Literal["triage", "plan", "edit"]
     problems: tuple[str, ...]
+    rules: tuple[HouseRule, ...] = ()
     kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPlanned:
+    """Nobody knows the cause yet: these tasks look for it, each in its area, and change nothing."""
+
+    tasks: tuple[Task, ...]
+    reason: str
+    kind: Literal["search_planned"] = "search_planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Investigated:
+    """What one who was sent to look reports: words, which prove nothing. `problem` says why there is no more."""
+
+    task: str
+    report: str
+    problem: str = ""
+    kind: Literal["investigated"] = "investigated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +123,23 @@ class Triaged:
 class PlanAdopted:
     plan: Plan
     kind: Literal["plan_adopted"] = "plan_adopted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanEstimated:
+    """What carrying out the plan is going to cost."""
+
+    estimate: Estimate
+    kind: Literal["plan_estimated"] = "plan_estimated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDecided:
+    """What a person said to the plan they were shown; `words` are theirs."""
+
+    decision: Literal["accepted", "edited", "rejected", "replied"]
+    words: str = ""
+    kind: Literal["plan_decided"] = "plan_decided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +359,11 @@ Event: TypeAlias = (
     | ReproductionRan
     | Refused
     | Triaged
+    | SearchPlanned
+    | Investigated
     | PlanAdopted
+    | PlanEstimated
+    | PlanDecided
     | TaskChanged
     | AgentStarted
     | AgentEnded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -15,6 +16,9 @@ USUAL_KINDS: Final[tuple[ChangeKind, ...]] = ("add", "edit", "delete")
 """What any task may do within its scope. A rename is a deletion and an addition."""
 
 
+_FLAKY_RUNS: Final = 5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
     path: str
@@ -22,11 +26,25 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestItem:
+    """One part of the request; `text` quotes its words. Background is `context`; `declined` says why it is not done."""
+
+    id: str
+    text: str
+    context: bool = False
+    declined: str = ""
+
+    @property
+    def wanted(self) -> bool:
+        return not self.context and not self.declined.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """The root cause of a bug.
 
-    `reproduction` is a shell command that fails on the base commit and has to pass after the fix. Where
-    none is possible, `no_reproduction` says why.
+    `reproduction` is a shell command that fails on the base commit and has to pass after the fix; a `flaky` one
+    failed there only some of the times. Where none is possible, `no_reproduction` says why.
     """
 
     id: str
@@ -34,16 +52,30 @@ class Diagnosis:
     locations: tuple[Location, ...]
     reproduction: str | None = None
     no_reproduction: str | None = None
+    flaky: bool = False
+
+    @property
+    def proof(self) -> str | None:
+        """The command that has to pass after the fix: several runs in a row of what failed only sometimes."""
+        if self.reproduction is None or not self.flaky:
+            return self.reproduction
+        times = " ".join(map(str, range(1, _FLAKY_RUNS + 1)))
+        return f'for run in {times}; do "${{BASH:-sh}}" -c {shlex.quote(self.reproduction)} || exit; done'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triage:
-    """The first decision. `reply` is what the user is told when no work follows from it."""
+    """The first decision. `reply` is what the user is told when no work follows from it.
+
+    `items` are the parts of the request. `wide` are areas, as patterns, of a search too wide for one to make.
+    """
 
     kind: TriageKind
     reason: str
     reply: str = ""
     diagnoses: tuple[Diagnosis, ...] = ()
+    items: tuple[RequestItem, ...] = ()
+    wide: tuple[str, ...] = ()
 
     @property
     def leads_to_work(self) -> bool:
@@ -74,12 +106,16 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
-    """One thing that must be true at the end, proved by a named check or by evidence a reviewer cites."""
+    """One thing that must be true at the end, proved by a named check or by evidence a reviewer cites.
+
+    `covers` are the ids of the items of the request that it serves.
+    """
 
     id: str
     text: str
     check: str | None = None
     evidence: str | None = None
+    covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +153,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
+    """`declined` are ids of items of the request that are not done, each with the reason."""
+
     summary: str
     tasks: tuple[Task, ...]
+    declined: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

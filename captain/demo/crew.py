@@ -77,6 +77,12 @@ def _triage(move_reproduction: str) -> ToolCall:
         "submit_triage",
         kind="fix",
         reason="Three separate bugs in three modules; each one is understood and can be reproduced.",
+        items=[
+            {"id": "R0", "text": "Three things go wrong in quaybook", "context": True},
+            {"id": "R1", "text": "Moving a booking right next to another one is refused as a conflict"},
+            {"id": "R2", "text": "Splitting an invoice between owners loses a cent"},
+            {"id": "R3", "text": "Imported amounts such as 1,250.00 come out as 1.25"},
+        ],
         diagnoses=[
             {
                 "cause": "BookingBook.move compares dates with <, as if the day of departure were taken.",
@@ -135,6 +141,7 @@ def _task(id_: str, diagnosis: str, title: str, module: str, how: str) -> dict[s
             {"text": "A regression test covers the bug.", "evidence": "the test that fails without the fix"},
         ],
         "checks": [_SUITE],
+        "covers": [diagnosis.replace("D", "R")],
         "diagnosis": diagnosis,
     }
 

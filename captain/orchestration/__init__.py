@@ -1,5 +1,6 @@
 """Orchestration: open, triage, plan, delegate and integrate one request."""
 
+from captain.orchestration.approval import Accept, Approval, Edited, PlanApprover, PlanOffer, Reject, Reply
 from captain.orchestration.carry import carry
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.opening import Setting, open_voyage, resume_voyage
@@ -7,7 +8,14 @@ from captain.orchestration.replay import differing, replay
 from captain.orchestration.settings import RunSettings, settings_of
 
 __all__ = [
+    "Accept",
+    "Approval",
+    "Edited",
     "Options",
+    "PlanApprover",
+    "PlanOffer",
+    "Reject",
+    "Reply",
     "RunSettings",
     "Setting",
     "Team",

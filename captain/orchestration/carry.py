@@ -10,15 +10,13 @@ from collections.abc import Sequence
 import anyio
 
 from captain.core.errors import BudgetExceededError, CaptainError
-from captain.core.events import RunEnded, RunStatus
-from captain.core.tasks import Triage
+from captain.core.events import RunEnded
 from captain.orchestration.context import Voyage
-from captain.orchestration.conversation import Conversation
+from captain.orchestration.deciding import decide
 from captain.orchestration.delegate import delegate
 from captain.orchestration.integrate import Integration, integrate
-from captain.orchestration.plan import PlanDesk, make_plan
+from captain.orchestration.refusing import NeedsPersonError
 from captain.orchestration.task import TaskResult
-from captain.orchestration.triage import NeedsPersonError, TriageDesk, triage
 
 
 async def carry(voyage: Voyage) -> RunEnded:
@@ -45,24 +43,11 @@ async def carry(voyage: Voyage) -> RunEnded:
 
 
 async def _steps(voyage: Voyage) -> RunEnded:
-    triage_desk, plan_desk = TriageDesk(voyage), PlanDesk(voyage)
-    captain = Conversation(voyage, (triage_desk.submit, plan_desk.submit))
-    decided = await triage(voyage, captain)
-    if not decided.leads_to_work:
-        return _without_work(decided)
-    plan_desk.triage = decided
-    plan = await make_plan(voyage, captain)
+    plan = await decide(voyage)
+    if isinstance(plan, RunEnded):
+        return plan
     results = await delegate(voyage, plan)
     return conclude(results, await integrate(voyage, plan, results))
-
-
-def _without_work(decided: Triage) -> RunEnded:
-    status: RunStatus = "answered"
-    if decided.kind == "clarify":
-        status = "needs_human"
-    elif decided.kind == "decline":
-        status = "declined"
-    return RunEnded(status=status, summary=decided.reply)
 
 
 def conclude(results: Sequence[TaskResult], integration: Integration) -> RunEnded:

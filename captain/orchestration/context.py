@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from pathlib import Path
 from types import NoneType
 from typing import TypeVar
 
-from captain.agent import Builder, Crewmate
+from captain.agent import Builder, Crewmate, Limits
 from captain.core.clock import Clock
 from captain.core.errors import UsageError
 from captain.core.events import CollisionForecast, Event, FollowUpNoted, Role
@@ -20,6 +21,7 @@ from captain.core.tasks import Check, CheckResult, FollowUp
 from captain.core.usage import Usage
 from captain.guards import Approver, Hook, PermissionDesk, Rule
 from captain.models import Model, cost_usd, secrets_of
+from captain.orchestration.approval import PlanApprover
 from captain.orchestration.lookout import Collision, Lookout
 from captain.orchestration.memory import ProjectMemory
 from captain.review import BALANCED, Reviewer, ReviewPolicy
@@ -39,6 +41,9 @@ class Options:
 
     `review` are the numbers of every task's review loop.
 
+    `investigation` is how far the Captain itself looks before its triage; the default allows some forty looks, a
+    quarter of an hour of work. `stop_after_plan` ends the run with the plan; `approve_plan` is asked about it.
+
     `allow_root`: a host that is root may work too; its commands run as another user, or without root's rights.
 
     `policy` is what boxes and tools are granted, `rules` and `hooks` decide about what crosses that, and the
@@ -48,6 +53,9 @@ class Options:
 
     max_parallel: int = 4
     review: ReviewPolicy = BALANCED
+    investigation: Limits = Limits(turns=40, tokens=1_000_000, working_s=900)
+    stop_after_plan: bool = False
+    approve_plan: PlanApprover | None = None
     max_turns: int = 200
     command_timeout_s: float = 600.0
     include_dirty: bool = False
@@ -126,8 +134,14 @@ class Voyage:
     options: Options
     files: tuple[str, ...]
     desk: PermissionDesk
+    state_dir: Path
     lookout: Lookout = field(default_factory=Lookout)
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
+
+    @property
+    def asked(self) -> str:
+        """The request as the Captain sees it and can quote it: without secrets."""
+        return self.journal.masker.mask(self.request)
 
     async def tell(self, event: Event) -> None:
         await self.journal.record(event)

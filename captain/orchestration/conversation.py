@@ -1,4 +1,4 @@
-"""The Captain's one conversation: triage and plan are two submissions in it, over the same tools."""
+"""The Captain's one conversation: triage and plan are submissions in it, over the same tools."""
 
 from __future__ import annotations
 
@@ -19,15 +19,25 @@ class Conversation:
 
     async def ask(self, brief: str, *, submits: str, path: str) -> str:
         """What the Captain hands in by the tool `submits`, as JSON. Its commands run in a scratch copy."""
+        handed_in = await self.ask_within(
+            Limits(turns=self._voyage.options.max_turns), brief, submits=submits, path=path, final=True
+        )
+        assert handed_in is not None
+        return handed_in
+
+    async def ask_within(
+        self, limits: Limits, brief: str, *, submits: str, path: str, final: bool = False
+    ) -> str | None:
+        """As `ask`; None where the limits were reached first, unless it is `final`."""
         voyage = self._voyage
         agent = Agent(
             mate=voyage.mate(voyage.team.captain, "captain", "captain"),
             instructions=prompt("captain"),
             tools=self._tools,
             submits=submits,
-            limits=Limits(turns=voyage.options.max_turns),
+            limits=limits,
         )
-        async with voyage.fresh_box(f"captain-{path}", voyage.base) as box:
+        async with voyage.fresh_box(f"captain-{path.replace('/', '-')}", voyage.base) as box:
             result = await agent.run(
                 brief,
                 box=box,
@@ -38,6 +48,8 @@ class Conversation:
         self._transcript = result.transcript
         await voyage.note(result.follow_ups)
         if result.submission is None:
+            if not final and result.ending in ("limit", "turn_limit"):
+                return None
             raise CaptainError(
                 f"The Captain ({voyage.team.captain.id}) ended before it called {submits}: {result.reason}.",
                 hint="Use another model as Captain, or say more precisely what is wanted.",

@@ -213,6 +213,7 @@ async def _under_way(
             rules=options.rules,
             hooks=options.hooks,
         ),
+        state_dir=project.folder.parent,
     )
     try:
         await voyage.set_ref(ids.base_ref(opened.run), opened.base, path="open/base")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import ClassVar, Final
 
 from captain.core import codec
-from captain.core.errors import CaptainError
-from captain.core.events import PlanAdopted, Refused
+from captain.core.house_rules import Broken
 from captain.core.messages import Text
 from captain.core.tasks import (
     USUAL_KINDS,
@@ -20,6 +20,7 @@ from captain.core.tasks import (
     Criterion,
     Diagnosis,
     Plan,
+    RequestItem,
     Scope,
     Task,
     TaskKind,
@@ -27,12 +28,22 @@ from captain.core.tasks import (
 )
 from captain.guards import overlap, problems
 from captain.orchestration.context import Voyage
-from captain.orchestration.conversation import Conversation
+from captain.orchestration.items import coverage_problems
+from captain.orchestration.refusing import Refusals
+from captain.orchestration.request import missing_files
 from captain.tools import FunctionTool, ToolOutput, said, tool
 
-MAX_REFUSALS: Final = 3
 _NOT_FOUND: Final = 127
 _ID_LIMIT_CHARS: Final = 40
+CAUSE_EVIDENCE: Final = "a citation of the code that shows the cause"
+"""Of a bug that nobody could reproduce: the reviewers have to confirm the cause."""
+_HUNT: Final = re.compile(
+    r"\b(?:(?:find|figure|work) out (?:why|what (?:is|goes|causes|makes)|where)|track down"
+    r"|root[- ]cause (?:the|this|it)\b"
+    r"|(?:find|determine|identify|locate) (?:the |its |a )?(?:root )?(?:cause|reason)\b"
+    r"|investigate (?:why|what|where|how|and (?:fix|mend|repair)|the (?:bug|cause|crash|failure|problem|issue)))",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,8 @@ class ProposedCriterion:
     """The name of the check of this task that proves it."""
     evidence: str | None = None
     """What a reviewer has to cite, where no command can prove it."""
+    covers: tuple[str, ...] = ()
+    """Ids of the items of the request that it serves; left out, those of its task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +76,12 @@ class ProposedTask:
     paths: tuple[str, ...]
     """What may change, as .gitignore patterns. Tests that exist already, CI, lock files, git, hooks, agent, editor
     and build configuration are put back unless a pattern names them, as tests/test_x.py, tests/ or go.mod do."""
-    criteria: tuple[ProposedCriterion, ...]
+    criteria: tuple[ProposedCriterion, ...] = ()
     checks: tuple[Check, ...] = ()
+    covers: tuple[str, ...] = ()
+    """Ids of the items of the request that it serves, as R1; may be left out where there is only one."""
+    creates: tuple[str, ...] = ()
+    """Paths of files it makes that the request names and that do not exist yet."""
     forbid: tuple[str, ...] = ()
     """What must not change although `paths` allows it."""
     protect: tuple[str, ...] = ()
@@ -83,19 +100,46 @@ class ProposedTask:
     """The id (D1, D2, …) of the diagnosis a fix rests on."""
 
 
-def as_plan(summary: str, proposed: Sequence[ProposedTask], triage: Triage, files: Sequence[str]) -> Plan:
-    """The plan that a proposal means. The reproduction of a fix joins its task as a check."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedRefusal:
+    """An item of the request that is not going to be done."""
+
+    item: str
+    reason: str
+
+
+def as_plan(
+    summary: str,
+    proposed: Sequence[ProposedTask],
+    triage: Triage,
+    files: Sequence[str],
+    declined: Sequence[ProposedRefusal] = (),
+) -> Plan:
+    """The plan that a proposal means. What proves a fix joins its task: the reproduction, or the cause confirmed."""
     diagnoses = {diagnosis.id: diagnosis for diagnosis in triage.diagnoses}
-    return Plan(summary=summary, tasks=tuple(_as_task(task, diagnoses, files) for task in proposed))
+    return Plan(
+        summary=summary,
+        tasks=tuple(_as_task(task, diagnoses, triage.items, files) for task in proposed),
+        declined=tuple((each.item, each.reason) for each in declined),
+    )
 
 
-def _as_task(proposed: ProposedTask, diagnoses: dict[str, Diagnosis], files: Sequence[str]) -> Task:
+def _as_task(
+    proposed: ProposedTask, diagnoses: dict[str, Diagnosis], items: Sequence[RequestItem], files: Sequence[str]
+) -> Task:
     checks, criteria = list(proposed.checks), list(proposed.criteria)
     diagnosis = diagnoses.get(proposed.diagnosis or "")
-    if diagnosis and diagnosis.reproduction:
+    covers = proposed.covers or _only(items)
+    served = tuple(dict.fromkeys((*covers, *(name for criterion in criteria for name in criterion.covers))))
+    if diagnosis and diagnosis.proof:
         name = f"reproduction-{diagnosis.id}"
-        checks.append(Check(name=name, command=diagnosis.reproduction))
-        criteria.append(ProposedCriterion(text=f"The reproduction of {diagnosis.id} passes.", check=name))
+        checks.append(Check(name=name, command=diagnosis.proof))
+        criteria.append(
+            ProposedCriterion(text=f"The reproduction of {diagnosis.id} passes.", check=name, covers=served)
+        )
+    elif diagnosis:
+        text = f"{diagnosis.id}: the cause is confirmed: {diagnosis.cause}"
+        criteria.append(ProposedCriterion(text=text, evidence=CAUSE_EVIDENCE, covers=served))
     return Task(
         id=proposed.id,
         title=proposed.title,
@@ -104,7 +148,11 @@ def _as_task(proposed: ProposedTask, diagnoses: dict[str, Diagnosis], files: Seq
         scope=_scope(proposed, files),
         criteria=tuple(
             Criterion(
-                id=f"{proposed.id}.{n}", text=c.text, check=c.check or None, evidence=(c.evidence or "").strip() or None
+                id=f"{proposed.id}.{n}",
+                text=c.text,
+                check=c.check or None,
+                evidence=(c.evidence or "").strip() or None,
+                covers=c.covers or covers,
             )
             for n, c in enumerate(criteria, 1)
         ),
@@ -112,6 +160,12 @@ def _as_task(proposed: ProposedTask, diagnoses: dict[str, Diagnosis], files: Seq
         depends_on=proposed.depends_on,
         diagnosis=proposed.diagnosis or None,
     )
+
+
+def _only(items: Sequence[RequestItem]) -> tuple[str, ...]:
+    """The one item that is asked for, which every criterion then serves."""
+    wanted = tuple(item.id for item in items if item.wanted)
+    return wanted if len(wanted) == 1 else ()
 
 
 def _scope(proposed: ProposedTask, files: Sequence[str]) -> Scope:
@@ -141,56 +195,126 @@ def _anchored(pattern: str, files: Sequence[str]) -> str:
     return f"/{pattern}" if at_root else pattern
 
 
-def plan_problems(plan: Plan, triage: Triage, files: Sequence[str]) -> tuple[str, ...]:
+def plan_problems(plan: Plan, triage: Triage, files: Sequence[str]) -> tuple[Broken, ...]:
     """Every rule a plan breaks, as sentences a model can act on."""
     ids = Counter(task.id for task in plan.tasks)
-    found = [] if plan.tasks else ["the plan has no task"]
-    found += [f"the id {task!r} is used {count} times" for task, count in ids.items() if count > 1]
+    found = [] if plan.tasks else [_formed("the plan has no task")]
+    found += [_formed(f"the id {task!r} is used {count} times") for task, count in ids.items() if count > 1]
     for task in plan.tasks:
         found += _task_problems(task, triage)
-        found += [f"{task.id} depends on {other!r}, which is no task" for other in task.depends_on if other not in ids]
+        found += [
+            _formed(f"{task.id} depends on {other!r}, which is no task")
+            for other in task.depends_on
+            if other not in ids
+        ]
     if found:
         return tuple(found)
+    if triage.items:
+        found += coverage_problems(plan, triage.items)
     unused = {diagnosis.id for diagnosis in triage.diagnoses} - {task.diagnosis for task in plan.tasks}
-    found += [f"no task rests on the diagnosis {diagnosis}" for diagnosis in sorted(unused)]
+    found += [
+        Broken(rule="request covered", how=f"no task rests on the diagnosis {diagnosis}")
+        for diagnosis in sorted(unused)
+    ]
     if cycle := _cycle(plan):
-        return (*found, "the tasks depend on each other in a circle: " + " → ".join(cycle))
+        how = "the tasks depend on each other in a circle: " + " → ".join(cycle)
+        return (*found, Broken(rule="dependencies have no circle", how=how))
     return (*found, *_meetings(plan, files))
 
 
-def _task_problems(task: Task, triage: Triage) -> list[str]:
-    found = [f"{task.id}: {problem}" for problem in problems(task.scope)]
-    if not task.id or not all(char.isascii() and (char.isalnum() or char in "-_") for char in task.id):
-        found.append(f"the id {task.id!r} has to consist of letters, digits, - and _")
-    if len(task.id) > _ID_LIMIT_CHARS:
-        found.append(f"the id {task.id[:_ID_LIMIT_CHARS]!r}… is longer than {_ID_LIMIT_CHARS} characters")
-    if not task.title.strip():
-        found.append(f"{task.id} has no title")
-    if not task.brief.strip():
-        found.append(f"{task.id} has no brief, and a Build is told nothing else")
+def _formed(how: str) -> Broken:
+    return Broken(rule="tasks are well formed", how=how)
+
+
+def _task_problems(task: Task, triage: Triage) -> Iterator[Broken]:
+    yield from _form_problems(task)
     if task.kind == "investigate":
-        found.append(f"{task.id} delegates an investigation; investigate yourself, with your own tools")
+        yield Broken(
+            rule="investigate inline first",
+            how=f"{task.id} delegates an investigation; investigate yourself, with your own tools",
+        )
+    elif hunt := _HUNT.search(task.brief):
+        yield Broken(
+            rule="investigate inline first",
+            how=f"the brief of {task.id} sends a Build to look for the cause ({hunt.group()!r}); find it yourself, "
+            "and write down what is to be done",
+        )
     known = {diagnosis.id for diagnosis in triage.diagnoses}
     if task.diagnosis is not None and task.diagnosis not in known:
-        found.append(f"{task.id} rests on the diagnosis {task.diagnosis!r}, which was not handed in")
+        how = f"{task.id} rests on the diagnosis {task.diagnosis!r}, which was not handed in"
+        yield Broken(rule="diagnosis before delegation", how=how)
     if task.kind == "fix" and task.diagnosis is None:
-        found.append(f"{task.id} is a fix without a diagnosis; name the one it rests on")
-    return found + _criteria_problems(task)
+        how = f"{task.id} is a fix without a diagnosis; name the one it rests on"
+        yield Broken(rule="diagnosis before delegation", how=how)
+    yield from _criteria_problems(task)
 
 
-def _criteria_problems(task: Task) -> list[str]:
-    found = [] if task.criteria else [f"{task.id} has no criterion"]
+def _form_problems(task: Task) -> Iterator[Broken]:
+    for problem in problems(task.scope):
+        yield _formed(f"{task.id}: {problem}")
+    if not task.id or not all(char.isascii() and (char.isalnum() or char in "-_") for char in task.id):
+        yield _formed(f"the id {task.id!r} has to consist of letters, digits, - and _")
+    if len(task.id) > _ID_LIMIT_CHARS:
+        yield _formed(f"the id {task.id[:_ID_LIMIT_CHARS]!r}… is longer than {_ID_LIMIT_CHARS} characters")
+    if not task.title.strip():
+        yield _formed(f"{task.id} has no title")
+    if not task.brief.strip():
+        yield _formed(f"{task.id} has no brief, and a Build is told nothing else")
+
+
+def _criteria_problems(task: Task) -> Iterator[Broken]:
+    if not task.criteria:
+        yield _provable(f"{task.id} has no criterion")
     names = Counter(check.name for check in task.checks)
-    found += [f"{task.id} has {count} checks named {name!r}" for name, count in names.items() if count > 1]
-    found += [
-        f"the check {check.name!r} of {task.id} has no command" for check in task.checks if not check.command.strip()
-    ]
+    for name, count in names.items():
+        if count > 1:
+            yield _provable(f"{task.id} has {count} checks named {name!r}")
+    for check in task.checks:
+        if not check.command.strip():
+            yield _provable(f"the check {check.name!r} of {task.id} has no command")
     for criterion in task.criteria:
         if criterion.check is None and criterion.evidence is None:
-            found.append(f"{criterion.id} cannot be proved: give it a check or the evidence to cite")
+            yield _provable(f"{criterion.id} cannot be proved: give it a check or the evidence to cite")
         elif criterion.check is not None and criterion.check not in names:
-            found.append(f"{criterion.id} names the check {criterion.check!r}, which {task.id} does not have")
-    return found
+            yield _provable(f"{criterion.id} names the check {criterion.check!r}, which {task.id} does not have")
+
+
+def _provable(how: str) -> Broken:
+    return Broken(rule="criteria are provable", how=how)
+
+
+def search_problems(tasks: Sequence[Task], files: Sequence[str]) -> tuple[Broken, ...]:
+    """Of a plan that only looks: each task in its own area."""
+    found = [problem for task in tasks for problem in _form_problems(task)]
+    found += [
+        Broken(
+            rule="investigate inline first",
+            how=f"{one.id} and {other.id} would both search {meeting!r}; give each an area of its own",
+        )
+        for one, other in combinations(tasks, 2)
+        if (meeting := overlap(one.scope, other.scope, files))
+    ]
+    ids = Counter(task.id for task in tasks)
+    return (*found, *(_formed(f"the id {task!r} is used {count} times") for task, count in ids.items() if count > 1))
+
+
+def unmade_problems(
+    tasks: Sequence[Task], creates: Mapping[str, Sequence[str]], request: str, files: Collection[str]
+) -> tuple[Broken, ...]:
+    """Tasks that speak of a file which the request names, nobody has made and no task makes."""
+    missing = missing_files(request, files)
+    made = {path.strip("/").removeprefix("./") for paths in creates.values() for path in paths}
+    return tuple(
+        Broken(
+            rule="named files exist",
+            how=f"{task.id} is planned on {path}, which the request names and is not in the repository: look what is "
+            "meant, list it in `creates` if the task is to make it, or ask the user",
+        )
+        for task in tasks
+        for path in missing
+        if path.strip("/").removeprefix("./") not in made
+        if any(path.strip("/") in text for text in (task.brief, *task.scope.paths))
+    )
 
 
 def _cycle(plan: Plan) -> list[str]:
@@ -212,11 +336,14 @@ def ancestors(plan: Plan) -> dict[str, frozenset[str]]:
     return found
 
 
-def _meetings(plan: Plan, files: Sequence[str]) -> list[str]:
+def _meetings(plan: Plan, files: Sequence[str]) -> list[Broken]:
     above = ancestors(plan)
     return [
-        f"{one.id} and {other.id} could both change {meeting!r} at the same time: "
-        f"make their scopes disjoint, or let one depend on the other"
+        Broken(
+            rule="parallel scopes are disjoint",
+            how=f"{one.id} and {other.id} could both change {meeting!r} at the same time: "
+            "make their scopes disjoint, or let one depend on the other",
+        )
         for one, other in combinations(plan.tasks, 2)
         if one.id not in above[other.id] and other.id not in above[one.id]
         if (meeting := overlap(one.scope, other.scope, files))
@@ -224,61 +351,60 @@ def _meetings(plan: Plan, files: Sequence[str]) -> list[str]:
 
 
 class PlanDesk:
-    """Takes the Captain's plan, if it is valid and its checks can be run at all."""
+    """Takes the Captain's plan, if it is valid and its checks can be run at all.
+
+    `may_search`: tasks that only look are allowed, by themselves.
+    """
 
     def __init__(self, voyage: Voyage) -> None:
         self.triage: Triage | None = None
+        self.may_search = False
         self._voyage = voyage
-        self._refused = 0
+        self._refusals = Refusals(voyage, "plan")
         self.submit = self._tool()
 
     def _tool(self) -> FunctionTool:
         @tool(effect="execute")
-        async def submit_plan(summary: str, tasks: list[ProposedTask]) -> ToolOutput:
-            """Hands in the plan, after the triage was taken."""
+        async def submit_plan(
+            summary: str,
+            tasks: list[ProposedTask],
+            declined: list[ProposedRefusal] = [],  # noqa: B006 - only read
+        ) -> ToolOutput:
+            """Hands in the plan, after the triage was taken. `declined`: items that are not done, and why."""
             if self.triage is None:
                 return said("First hand in the triage.", is_error=True)
-            plan = as_plan(summary, tasks, self.triage, self._voyage.files)
-            reproduced = {diagnosis.reproduction for diagnosis in self.triage.diagnoses}
-            found = plan_problems(plan, self.triage, self._voyage.files) or await self._unrunnable(plan, reproduced)
-            if found:
-                return await self._refuse(found)
+            plan = as_plan(summary, tasks, self.triage, self._voyage.files, declined)
+            if broken := await self._broken(plan, self.triage, {task.id: task.creates for task in tasks}):
+                return await self._refusals.refuse(broken)
             return ToolOutput(content=(Text(text="Taken."),), submission=codec.to_json(plan))
 
         return submit_plan
 
-    async def _unrunnable(self, plan: Plan, known: Collection[str | None]) -> tuple[str, ...]:
-        """Checks whose program does not exist. One that a task has yet to write is named by a path.
-
-        `known` are commands that triage has seen run already.
-        """
+    async def _broken(self, plan: Plan, triage: Triage, creates: Mapping[str, Sequence[str]]) -> Sequence[Broken]:
         voyage = self._voyage
-        commands = (check for task in plan.tasks for check in task.checks)
-        checks = {check.command: check for check in commands if check.command not in known}
-        found = []
-        async with voyage.fresh_box(f"check-commands-{self._refused + 1}", voyage.base) as box:
-            for command, check in checks.items():
-                result = await box.run_shell(command, timeout_s=voyage.options.command_timeout_s)
-                if result.exit_code == _NOT_FOUND and "/" not in command.split()[0]:
-                    found.append(f"the check {check.name!r} cannot be run: {voyage.shown(result, box)}")
-        return tuple(found)
-
-    async def _refuse(self, found: tuple[str, ...]) -> ToolOutput:
-        self._refused += 1
-        await self._voyage.tell(Refused(what="plan", problems=found))
-        if self._refused >= MAX_REFUSALS:
-            raise CaptainError(
-                f"The Captain's plan was refused {MAX_REFUSALS} times. The last reason: {found[0]}.",
-                hint="Use another model as Captain, or ask for less at once.",
-            )
-        return said("The plan was not taken:\n" + "\n".join(f"- {p}" for p in found), is_error=True)
+        if self.may_search and plan.tasks and all(task.kind == "investigate" for task in plan.tasks):
+            return search_problems(plan.tasks, voyage.files)
+        if triage.kind == "fix" and not triage.diagnoses:
+            how = "no bug has a diagnosis yet: plan tasks of the kind 'investigate', each in an area of its own"
+            return (Broken(rule="diagnosis before delegation", how=how),)
+        return (
+            *plan_problems(plan, triage, voyage.files),
+            *unmade_problems(plan.tasks, creates, voyage.asked, voyage.files),
+        ) or await unrunnable(voyage, plan, triage, name=f"check-commands-{self._refusals.count + 1}")
 
 
-async def make_plan(voyage: Voyage, captain: Conversation) -> Plan:
-    """The adopted plan."""
-    submission = await captain.ask(
-        "The triage is taken. Now plan the work and call `submit_plan`.", submits="submit_plan", path="plan"
-    )
-    plan = codec.from_json(Plan, submission)
-    await voyage.tell(PlanAdopted(plan=plan))
-    return plan
+async def unrunnable(voyage: Voyage, plan: Plan, triage: Triage, *, name: str) -> tuple[Broken, ...]:
+    """Checks whose program does not exist. One that a task has yet to write is named by a path.
+
+    Reproductions are left out, which the triage has seen run already.
+    """
+    known = {diagnosis.proof for diagnosis in triage.diagnoses}
+    checks = {check.command: check for task in plan.tasks for check in task.checks if check.command not in known}
+    found = []
+    async with voyage.fresh_box(name, voyage.base) as box:
+        for command, check in checks.items():
+            result = await box.run_shell(command, timeout_s=voyage.options.command_timeout_s)
+            if result.exit_code == _NOT_FOUND and "/" not in command.split()[0]:
+                how = f"the check {check.name!r} cannot be run: {voyage.shown(result, box)}"
+                found.append(Broken(rule="checks can run", how=how))
+    return tuple(found)

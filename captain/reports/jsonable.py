@@ -8,7 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from captain.core.estimates import Estimate
 from captain.core.usage import Spend
+from captain.reports.asked import ItemView
 from captain.reports.meter import Latency
 from captain.reports.parts import Reproduction
 from captain.reports.tasks import Evidence, RoundView, TaskView
@@ -51,7 +53,12 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "away_s": view.away.total_seconds(),
         "triage": view.triage,
         "reproductions": [_reproduction(bug) for bug in view.reproductions],
+        "items": [_item(shown) for shown in view.items],
+        "search": list(view.search.tasks) if view.search else [],
+        "investigations": [_without_kind(found) for found in view.investigated.values()],
         "plan": view.plan,
+        "estimate": _estimate(view.estimate) if view.estimate else None,
+        "plan_decisions": [_without_kind(decided) for decided in view.decided],
         "tasks": [_task(view, task) for task in view.tasks.values()],
         "evidence": [_evidence(entry) for entry in view.evidence],
         "result_checks": list(view.result_checks.results) if view.result_checks else [],
@@ -61,6 +68,10 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "branches": [_without_kind(branch) for branch in view.branches.values()],
         "kept": [_without_kind(kept) for kept in view.kept],
         "permissions": [_without_kind(decided) for decided in view.permissions],
+        "rules_held": [
+            {"rule": held.rule, "says": held.says, "times": held.times, "stopped": list(held.stopped)}
+            for held in view.rules_held
+        ],
         "refusals": [_without_kind(refused) for refused in view.refusals],
         "notices": view.notices,
         "spend": {
@@ -117,11 +128,32 @@ def _evidence(entry: Evidence) -> dict[str, Any]:
     }
 
 
+def _item(shown: ItemView) -> dict[str, Any]:
+    return {
+        "id": shown.item.id,
+        "text": shown.item.text,
+        "state": shown.state,
+        "declined": shown.declined,
+        "criteria": [f"{one.task}/{one.criterion.id}" for one in shown.evidence],
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "tokens": list(estimate.tokens),
+        "cost_usd": list(estimate.cost_usd),
+        "unpriced": list(estimate.unpriced),
+        "roles": list(estimate.roles),
+        "basis": list(estimate.basis),
+    }
+
+
 def _reproduction(bug: Reproduction) -> dict[str, Any]:
     return {
         "diagnosis": bug.diagnosis.id,
         "command": bug.diagnosis.reproduction,
         "state": bug.state,
+        "flaky": bug.diagnosis.flaky,
         "before": _without_kind(bug.before) if bug.before else None,
         "after": [{"where": where, "result": result} for where, result in bug.after],
     }

@@ -129,6 +129,12 @@ def permissions(view: RunView) -> Iterator[str]:
         yield f"- A person was asked {words.count(view.asked, 'time')}."
 
 
+def rules(view: RunView) -> Iterator[str]:
+    for held in view.rules_held:
+        yield f"- **{held.says}** ({held.rule}, {words.count(held.times, 'time')})"
+        yield from (f"  - {plain(what)}" for what in held.stopped)
+
+
 def refusals(view: RunView) -> Iterator[str]:
     for refused in view.refusals:
         yield f"- {refused.what}, {words.count(len(refused.problems), 'problem')}:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from captain.reports import leftovers, words
+from captain.reports import asking, leftovers, words
 from captain.reports.marks import OUTPUT_LINES, code, fenced, plain, quoted, shell
 from captain.reports.parts import Reproduction
 from captain.reports.spending import spending
@@ -24,9 +24,13 @@ def to_markdown(view: RunView) -> str:
     sections: tuple[tuple[str, Callable[[RunView], Lines]], ...] = (
         ("", _head),
         ("Answer", _answer),
+        ("What was asked for", asking.items),
+        ("The plan", asking.plan),
+        ("What it is going to cost", asking.estimate),
         ("Look at the result", _commands),
         ("What was done", _tasks),
         ("Evidence", _evidence),
+        ("Search for the cause", asking.search),
         ("Bugs reproduced", _reproductions),
         ("Checks on the integrated result", _result_checks),
         ("Accepted, but not together", leftovers.clashes),
@@ -37,6 +41,7 @@ def to_markdown(view: RunView) -> str:
         ("Branches", leftovers.branches),
         ("Kept work", leftovers.kept),
         ("Permissions", leftovers.permissions),
+        ("Rules that held", leftovers.rules),
         ("Refused proposals", leftovers.refusals),
         ("Notices", leftovers.notices),
         ("Time and cost", spending),
@@ -109,6 +114,8 @@ def _commands(view: RunView) -> Lines:
 
 
 def _tasks(view: RunView) -> Lines:
+    if view.status == "planned":  # the plan itself is shown
+        return
     for number, task in enumerate(view.tasks.values()):
         if number:
             yield ""
@@ -152,6 +159,8 @@ def _built(task: TaskView) -> str:
 
 
 def _evidence(view: RunView) -> Lines:
+    if view.status == "planned":
+        return
     listed = {result.check.command for result in view.result_checks.results} if view.result_checks else set()
     for entry in view.evidence:
         criterion = entry.criterion
@@ -196,7 +205,12 @@ def _reproduction(bug: Reproduction) -> Lines:
         yield "- Before: not run"
         return
     seen = "fails" if bug.before.seen_to_fail else "not seen to fail"
-    yield f"- Before: {seen} on {code(words.commit(bug.before.commit))} ({words.exit_code(bug.before.exit_code)})"
+    runs = f", {bug.before.failed} of {words.count(bug.before.runs, 'run')}" if bug.before.runs > 1 else ""
+    yield (
+        f"- Before: {seen} on {code(words.commit(bug.before.commit))} ({words.exit_code(bug.before.exit_code)}{runs})"
+    )
+    if bug.diagnosis.flaky:
+        yield "- Flaky: it fails only some of the times, so it has to pass several times in a row afterwards"
     for where, result in bug.after:
         word = "passes" if result.passed else "fails"
         yield f"- After: {word} on {plain(where)} ({words.exit_code(result.exit_code)})"

@@ -10,9 +10,11 @@ from typing import Final
 
 from captain.core import events as ev
 from captain.core.actions import describe
+from captain.core.estimates import Estimate
 from captain.core.events import Event, Recorded, Role, RunStatus
 from captain.core.tasks import CheckResult, Diagnosis, FollowUp, Plan, Triage
 from captain.core.usage import Spend
+from captain.reports.asked import Held, ItemView, items_of, rules_held
 from captain.reports.meter import Latency, Meter
 from captain.reports.parts import AgentView, Reproduction
 from captain.reports.tasks import Evidence, TaskView
@@ -45,6 +47,10 @@ class RunView:
     asked: int = 0
     away: timedelta = timedelta()
     meter: Meter = field(default_factory=Meter)
+    search: ev.SearchPlanned | None = None
+    investigated: dict[str, ev.Investigated] = field(default_factory=dict)
+    estimate: Estimate | None = None
+    decided: list[ev.PlanDecided] = field(default_factory=list)
     _reproduced: dict[str, ev.ReproductionRan] = field(default_factory=dict)
 
     @classmethod
@@ -140,6 +146,17 @@ class RunView:
             for one in diagnoses
         )
 
+    @property
+    def items(self) -> tuple[ItemView, ...]:
+        """The request, item by item, with what serves each."""
+        return items_of(self.triage, self.plan, self.evidence)
+
+    @property
+    def rules_held(self) -> tuple[Held, ...]:
+        """The rules that something ran up against in this run, each with what was stopped."""
+        drift = [put_back for task in self.tasks.values() for put_back in task.drift]
+        return rules_held(self.refusals, drift)
+
     def elapsed_s(self, now: datetime | None = None) -> float:
         """Seconds from the first event to the end, or to `now` (the last event, if not given) while it goes on.
 
@@ -169,9 +186,9 @@ class RunView:
             for task in self.tasks.values()
             if task.state == "accepted" and task.task is not None and task.task.diagnosis == diagnosis.id
             for result in task.checks
-            if result.check.command == diagnosis.reproduction
+            if result.check.command == diagnosis.proof
         ]
-        if (on_result := self._on_the_result().get(diagnosis.reproduction or "")) is not None:
+        if (on_result := self._on_the_result().get(diagnosis.proof or "")) is not None:
             found.append(("the integrated result", on_result[0]))
         return tuple(found)
 
@@ -218,6 +235,22 @@ class RunView:
         self.plan = event.plan
         for task in event.plan.tasks:
             self._task(task.id).task = task
+
+    @_on.register
+    def _(self, event: ev.SearchPlanned) -> None:
+        self.search = event
+
+    @_on.register
+    def _(self, event: ev.Investigated) -> None:
+        self.investigated[event.task] = event
+
+    @_on.register
+    def _(self, event: ev.PlanEstimated) -> None:
+        self.estimate = event.estimate
+
+    @_on.register
+    def _(self, event: ev.PlanDecided) -> None:
+        self.decided.append(event)
 
     @_on.register
     def _(self, event: ev.TaskChanged) -> None:

@@ -149,6 +149,7 @@ def test_every_way_a_run_can_end_has_an_exit_code() -> None:
     codes: dict[RunStatus, int] = {
         "succeeded": 0,
         "answered": 0,
+        "planned": 0,
         "failed": 1,
         "declined": 1,
         "needs_human": 3,

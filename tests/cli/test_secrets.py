@@ -69,6 +69,7 @@ def test_a_run_whose_files_tools_and_models_are_full_of_a_secret_leaves_none_of_
                 brief=ALL_FORMS,
                 criteria=[{"text": f"it adds {CANARY}", "check": "adds"}],
                 checks=[{"name": "adds", "command": noisy}],
+                covers=["R1", "R2", "R3", "R4"],
             )
         ),
     ]

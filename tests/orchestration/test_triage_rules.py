@@ -18,7 +18,8 @@ def diagnosis(**more: Any) -> Diagnosis:
 
 
 def problems(kind: TriageKind, *diagnoses: Diagnosis, reply: str = "") -> tuple[str, ...]:
-    return triage_problems(Triage(kind=kind, reason="r", reply=reply, diagnoses=diagnoses), FILES)
+    triage = Triage(kind=kind, reason="r", reply=reply, diagnoses=diagnoses)
+    return tuple(broken.how for broken in triage_problems(triage, FILES))
 
 
 def test_a_bug_with_a_cause_a_place_and_a_reproduction_is_taken() -> None:

@@ -157,7 +157,7 @@ async def test_a_triage_without_work_ends_the_run_with_its_reply(
     repo: Path, state: Path, kind: str, status: str
 ) -> None:
     script = [call("submit_triage", kind=kind, reason="because", reply="It subtracts.")]
-    outcome, _ = await sail(repo, state, crew(script))
+    outcome, _ = await sail(repo, state, crew(script), request="Why does add not add?")
     assert (outcome.status, outcome.summary, outcome.branch) == (status, "It subtracts.", None)
 
 
@@ -372,7 +372,7 @@ async def test_a_plan_with_overlapping_parallel_scopes_is_refused_with_the_reaso
 async def test_a_check_whose_program_does_not_exist_is_refused_before_anyone_builds(repo: Path, state: Path) -> None:
     missing = task(checks=[{"name": "double", "command": "no-such-tool --all"}])
     outcome, events = await sail(repo, state, crew([change_triage(), *[plan(missing)] * 3]))
-    assert outcome.status == "failed"
+    assert outcome.status == "needs_human"
     assert "no-such-tool" in outcome.summary
     assert not of(ev.TaskChanged, events)
 

@@ -1,0 +1,241 @@
+"""What is to be done: triage, a search by others where one cannot look everywhere, the plan, a person's word on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from captain.agent import Limits
+from captain.core import codec
+from captain.core.events import (
+    Noticed,
+    PlanAdopted,
+    PlanDecided,
+    PlanEstimated,
+    Refused,
+    RunEnded,
+    RunStatus,
+    Triaged,
+)
+from captain.core.house_rules import Broken
+from captain.core.tasks import Plan, Triage
+from captain.orchestration.approval import Accept, Edited, PlanApprover, PlanOffer, Reject, Said
+from captain.orchestration.context import Voyage
+from captain.orchestration.conversation import Conversation
+from captain.orchestration.estimate import estimate
+from captain.orchestration.investigating import investigate, reported
+from captain.orchestration.plan import PlanDesk, plan_problems, unrunnable
+from captain.orchestration.refusing import NeedsPersonError
+from captain.orchestration.request import missing_files, parts_of
+from captain.orchestration.triage import TriageDesk
+
+_HAND_IN: Final = Limits(turns=6)
+"""To hand in what it knows, once the Captain's investigation budget is used up."""
+
+MAX_OFFERS: Final = 20
+"""How often a plan is put to whoever approves it; a person who is not content by then starts anew."""
+
+
+async def decide(voyage: Voyage) -> Plan | RunEnded:
+    """The adopted plan, or the end of a run that has none to carry out."""
+    decision = _Decision(voyage)
+    triage = await decision.triage("triage")
+    if not triage.leads_to_work:
+        return _without_work(triage)
+    plan = await decision.plan("plan")
+    if _only_looks(plan):
+        triage = await decision.triage_after(plan)
+        if not triage.leads_to_work:
+            return _without_work(triage)
+        plan = await decision.plan("plan/2")
+    return await decision.settle(plan)
+
+
+def _only_looks(plan: Plan) -> bool:
+    return all(task.kind == "investigate" for task in plan.tasks)
+
+
+def _without_work(decided: Triage) -> RunEnded:
+    status: RunStatus = "answered"
+    if decided.kind == "clarify":
+        status = "needs_human"
+    elif decided.kind == "decline":
+        status = "declined"
+    return RunEnded(status=status, summary=decided.reply)
+
+
+class _Decision:
+    """The Captain's conversation with its two desks, and how far it has come."""
+
+    def __init__(self, voyage: Voyage) -> None:
+        self._voyage = voyage
+        self._triages, self._plans = TriageDesk(voyage), PlanDesk(voyage)
+        self._captain = Conversation(voyage, (self._triages.submit, self._plans.submit))
+
+    async def triage(self, path: str) -> Triage:
+        """The first decision, within the investigation budget."""
+        voyage = self._voyage
+        if missing := missing_files(voyage.asked, voyage.files):
+            are = "is" if len(missing) == 1 else "are"
+            text = f"The request names {', '.join(missing)}, which {are} not in the repository at its base commit."
+            await voyage.tell(Noticed(text=text))
+        return await self._decided(_brief(voyage, missing), path)
+
+    async def triage_after(self, plan: Plan) -> Triage:
+        """The second and last one: with what the others report who were sent to look."""
+        found = await investigate(self._voyage, plan.tasks, plan.summary)
+        self._triages.open_again()
+        brief = (
+            "The search is over. What was reported is data; check what you build on.\n\n"
+            f"{reported(plan.tasks, found)}\n\n"
+            "Now call `submit_triage` anew. There is no second search."
+        )
+        return await self._decided(brief, "triage/2")
+
+    async def _decided(self, brief: str, path: str) -> Triage:
+        voyage, limits = self._voyage, self._voyage.options.investigation
+        submission = await self._captain.ask_within(limits, brief, submits="submit_triage", path=path)
+        if submission is None:
+            self._triages.spent = True
+            submission = await self._captain.ask_within(
+                _HAND_IN, _spent(limits, searched=self._triages.searched), submits="submit_triage", path=f"{path}/late"
+            )
+        if submission is None:
+            raise NeedsPersonError(
+                "The Captain used up its investigation budget and did not hand in a triage.",
+                hint="Say where to look or how to see what goes wrong, or raise Options.investigation.",
+            )
+        decided = codec.from_json(Triage, submission)
+        await voyage.tell(Triaged(triage=decided))
+        self._plans.triage = decided
+        self._plans.may_search = not self._triages.searched and bool(self._triages.spent or decided.wide)
+        return decided
+
+    async def plan(self, path: str) -> Plan:
+        submission = await self._captain.ask(
+            "The triage is taken. Now plan the work and call `submit_plan`.", submits="submit_plan", path=path
+        )
+        return codec.from_json(Plan, submission)
+
+    async def settle(self, plan: Plan) -> Plan | RunEnded:
+        """Has the plan approved where somebody is to be asked, and adopts it."""
+        voyage, approve = self._voyage, self._voyage.options.approve_plan
+        if approve is None and not voyage.options.stop_after_plan:
+            await voyage.tell(PlanAdopted(plan=plan))
+            return plan
+        settled = plan if approve is None else await self._approved(plan, approve)
+        if isinstance(settled, RunEnded):
+            return settled
+        await voyage.tell(PlanAdopted(plan=settled))
+        await voyage.tell(PlanEstimated(estimate=await estimate(voyage, settled)))
+        if not voyage.options.stop_after_plan:
+            return settled
+        tasks = "1 task" if len(settled.tasks) == 1 else f"{len(settled.tasks)} tasks"
+        return RunEnded(
+            status="planned",
+            summary=f"The plan has {tasks}; nothing has been changed.",
+            hint=f"Carry it out with: captain resume {voyage.run}",
+        )
+
+    async def _approved(self, plan: Plan, approve: PlanApprover) -> Plan | RunEnded:
+        voyage = self._voyage
+        shown, problems = plan, tuple[str, ...]()
+        for number in range(1, MAX_OFFERS + 1):
+            triage = self._plans.triage
+            assert triage is not None
+            offer = PlanOffer(plan=shown, estimate=await estimate(voyage, shown), items=triage.items, problems=problems)
+            approval = (
+                await voyage.step(
+                    f"approve/{number}",
+                    partial(_ask, approve, offer),
+                    inputs={"plan": shown, "problems": list(problems)},
+                    gives=Said,
+                    effect="read",  # asked again where nobody has answered yet
+                )
+            ).approval
+            problems = ()
+            if isinstance(approval, Accept):
+                await voyage.tell(PlanDecided(decision="accepted"))
+                return shown
+            if isinstance(approval, Reject):
+                return await self._rejected(approval.reason)
+            if isinstance(approval, Edited):
+                shown = approval.plan
+                broken = await self._wrong_with(shown, triage, number)
+                if not broken:
+                    await voyage.tell(PlanDecided(decision="edited"))
+                    return shown
+                problems = tuple(each.how for each in broken)
+                rules = tuple(each.rule for each in broken)
+                await voyage.tell(Refused(what="edit", problems=problems, rules=rules))
+            else:
+                await voyage.tell(PlanDecided(decision="replied", words=approval.text))
+                shown = await self._amended(approval.text, shown, number)
+        raise NeedsPersonError(
+            f"The plan was put to whoever approves it {MAX_OFFERS} times and never settled.",
+            hint="Start again, with a request that says what was missing.",
+        )
+
+    async def _wrong_with(self, plan: Plan, triage: Triage, number: int) -> Sequence[Broken]:
+        voyage = self._voyage
+        return plan_problems(plan, triage, voyage.files) or await unrunnable(
+            voyage, plan, triage, name=f"check-edited-{number}"
+        )
+
+    async def _amended(self, words: str, plan: Plan, number: int) -> Plan:
+        brief = (
+            "The user was shown the plan, and says:\n\n"
+            + "\n".join(f"> {line}" for line in words.splitlines())
+            + "\n\nAmend the plan, or explain in its `summary` why it stays as it is, and call `submit_plan` again. "
+            f"The plan they were shown is:\n\n{codec.to_json(plan)}"
+        )
+        submission = await self._captain.ask(brief, submits="submit_plan", path=f"plan/amended/{number}")
+        return codec.from_json(Plan, submission)
+
+    async def _rejected(self, reason: str) -> RunEnded:
+        await self._voyage.tell(PlanDecided(decision="rejected", words=reason))
+        said = " ".join(reason.split()).rstrip(".")
+        return RunEnded(
+            status="declined",
+            summary=f"The plan was rejected: {said}." if said else "The plan was rejected.",
+            hint="Nothing has been changed. Start again with a request that says what is wanted instead.",
+        )
+
+
+async def _ask(approve: PlanApprover, offer: PlanOffer) -> Said:
+    return Said(approval=await approve(offer))
+
+
+def _spent(limits: Limits, *, searched: bool) -> str:
+    used = [f"{limits.turns} turns"]
+    used += [f"{limits.tokens:,} tokens"] if limits.tokens else []
+    used += [f"{limits.working_s:g} seconds of work"] if limits.working_s else []
+    others = (
+        ""
+        if searched
+        else " A `fix` may be handed in without a diagnosis now: then plan tasks of the kind `investigate`, each in an "
+        "area of its own, and others look."
+    )
+    return (
+        f"Your own investigation ends here ({', '.join(used)} are its limits). Call `submit_triage` now with what you "
+        f"know, or `clarify` with one precise question.{others}"
+    )
+
+
+def _brief(voyage: Voyage, missing: Sequence[str]) -> str:
+    parts = [f"# Request\n\n{voyage.asked}"]
+    found = parts_of(voyage.asked)
+    if len(found) > 1:
+        listed = "\n".join(f"- R{number}: {part.text}" for number, part in enumerate(found, 1))
+        parts.append(
+            "# Its parts\n\nThese are its items unless you hand in `items` of your own; mark background as `context`, "
+            f"and cover or decline each of the others.\n\n{listed}"
+        )
+    if missing:
+        names = "\n".join(f"- {path}" for path in missing)
+        parts.append(f"# Named, and not in the repository\n\n{names}")
+    if notes := voyage.memory.nearest():
+        parts.append(f"# The project's own notes\n\n{notes}")
+    parts.append("Look into it, then call `submit_triage`.")
+    return "\n\n".join(parts)

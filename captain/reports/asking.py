@@ -1,0 +1,146 @@
+"""The parts of the report about the request: its items, the plan for them, what that costs, who was sent to look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from captain.core.estimates import Estimate
+from captain.core.tasks import Criterion, Plan, Task
+from captain.core.usage import Usage
+from captain.reports import words
+from captain.reports.asked import ItemView
+from captain.reports.marks import code, plain, quoted
+from captain.reports.view import RunView
+
+
+def items(view: RunView) -> Iterator[str]:
+    """Left out where the request is one item and that is carried out: the tasks say it all."""
+    shown = view.items
+    if len(shown) == 1 and not shown[0].declined:
+        return
+    for each in shown:
+        yield f"- **{_state(view, each)}** {plain(each.item.id)}: {plain(each.item.text)}"
+        if each.declined:
+            yield f"  - Declined: {plain(each.declined)}"
+        elif each.evidence:
+            yield "  - By " + ", ".join(
+                f"{plain(one.task)}/{plain(one.criterion.id)} ({_proof(one.proof)})" for one in each.evidence
+            )
+
+
+def _state(view: RunView, shown: ItemView) -> str:
+    if view.status == "planned" and shown.state == "not done":
+        return "planned"
+    return shown.state
+
+
+def _proof(proof: str) -> str:
+    return {"proved": "proved", "cited": "cited", "failed": "not met", "none": "open"}[proof]
+
+
+def plan(view: RunView) -> Iterator[str]:
+    """Of a run that stopped there; otherwise what was done is what counts."""
+    if view.status == "planned" and view.plan is not None:
+        yield from plan_lines(view.plan)
+
+
+def plan_lines(planned: Plan) -> Iterator[str]:
+    """Every task with all that it says, also in a question to a person."""
+    for number, task in enumerate(planned.tasks):
+        if number:
+            yield ""
+        yield from _task(task)
+
+
+def _task(task: Task) -> Iterator[str]:
+    yield f"### {plain(task.id)}: {plain(task.title)}"
+    yield ""
+    after = f", after {plain(', '.join(task.depends_on))}" if task.depends_on else ", at once"
+    diagnosis = f", rests on {plain(task.diagnosis)}" if task.diagnosis else ""
+    yield f"**{task.kind}**{after}{diagnosis}"
+    yield ""
+    yield f"- May change: {', '.join(code(path) for path in task.scope.paths)}{_limits(task)}"
+    for criterion in task.criteria:
+        yield f"- {plain(criterion.id)}: {plain(criterion.text)}{_serves(criterion)}"
+        yield f"  - {_proved_by(criterion)}"
+    yield from (f"- Check {code(check.name)}: {code(check.command)}" for check in task.checks)
+    yield ""
+    yield from quoted(task.brief)
+
+
+def _limits(task: Task) -> str:
+    scope, parts = task.scope, []
+    if scope.forbid:
+        parts.append("but not " + ", ".join(code(path) for path in scope.forbid))
+    if scope.symbols:
+        parts.append("only " + ", ".join(code(symbol) for symbol in scope.symbols))
+    if scope.max_files is not None:
+        parts.append(f"at most {words.count(scope.max_files, 'file')}")
+    if scope.max_lines is not None:
+        parts.append(f"at most {words.count(scope.max_lines, 'line')}")
+    return "; " + "; ".join(parts) if parts else ""
+
+
+def _serves(criterion: Criterion) -> str:
+    return f" (for {plain(', '.join(criterion.covers))})" if criterion.covers else ""
+
+
+def _proved_by(criterion: Criterion) -> str:
+    if criterion.check is not None:
+        return f"Proved by the check {code(criterion.check)}"
+    return f"A reviewer has to cite: {plain(criterion.evidence or '')}"
+
+
+def estimate(view: RunView) -> Iterator[str]:
+    if view.estimate is not None:
+        yield from estimate_lines(view.estimate)
+
+
+def estimate_lines(found: Estimate) -> Iterator[str]:
+    """The range, by role, and how it was formed."""
+    low, high = found.tokens
+    yield f"Between {low:,} and {high:,} tokens, {_money(found)}."
+    yield ""
+    for role in found.roles:
+        usd = (
+            "price not known"
+            if role.low_usd is None or role.high_usd is None
+            else f"{words.amount(role.low_usd)} to {words.amount(role.high_usd)}"
+        )
+        yield f"- {role.role} {code(role.model)}: {_tokens(role.low)} to {_tokens(role.high)} tokens, {usd}"
+    yield ""
+    yield "How this was reckoned:"
+    yield ""
+    yield from (f"- {plain(sentence)}" for sentence in found.basis)
+
+
+def _tokens(usage: Usage) -> str:
+    return f"{usage.total_tokens:,}"
+
+
+def _money(found: Estimate) -> str:
+    if all(role.high_usd is None for role in found.roles):
+        return "at a price that is not known"
+    low, high = found.cost_usd
+    more = f", and more for {', '.join(map(code, found.unpriced))}, whose price is not known" if found.unpriced else ""
+    return f"{words.amount(low)} to {words.amount(high)}{more}"
+
+
+def search(view: RunView) -> Iterator[str]:
+    if view.search is None:
+        return
+    yield plain(view.search.reason)
+    for task in view.search.tasks:
+        yield ""
+        areas = ", ".join(code(path) for path in task.scope.paths)
+        yield f"### {plain(task.id)}: {plain(task.title)} ({areas})"
+        yield ""
+        found = view.investigated.get(task.id)
+        if found is None:
+            yield "No report on record."
+            continue
+        if found.report:
+            yield from quoted(found.report)
+        if found.problem:
+            yield ""
+            yield f"It had to stop: {plain(found.problem)}."
