@@ -34,9 +34,9 @@ _NO_SUCH: Final = re.compile(
 )
 _PATH: Final = re.compile(r"(?<![\w/.-])(?:\./)?((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.[A-Za-z][A-Za-z0-9]{0,7})(?![\w/])")
 _SYNTAX: Final = re.compile(
-    r'File "<(?:string|stdin)>", line \d+[^\n]*\n(?:(?!\n\S).)*?(SyntaxError|IndentationError)\b'
-    r"|^\S*(?:bash|sh): (?:-c: )?(?:line )?\d*:? ?.*(syntax error|unexpected (?:EOF|end of file)|unterminated)",
-    re.IGNORECASE | re.DOTALL | re.MULTILINE,
+    r'File "<(?:string|stdin)>", line \d+\n(?:[ \t][^\n]*\n)*(?:SyntaxError|IndentationError)\b'
+    r"|^\S*(?:bash|sh): (?:-c: )?(?:line )?\d*:? ?[^\n]*(?:syntax error|unexpected (?:EOF|end of file)|unterminated)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _UNKNOWN_MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)(?:\.[^']*)?'")
 _NO_TESTS: Final = re.compile(r"^(?:Ran 0 tests in|NO TESTS RAN|no tests ran in)", re.MULTILINE)

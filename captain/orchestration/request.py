@@ -43,7 +43,7 @@ _BULLET: Final = re.compile(r"\s*(?:[-*+•]|\(?\d{1,3}[.)]|\(?[a-z][)])\s+(?=\S
 _FENCE: Final = re.compile(r"\s*(?:```|~~~)")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=\S)|(?<=[。\uff01\uff1f])")
 _SHORT_FORM: Final = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|no|nr|fig|sec)\.$", re.IGNORECASE)
-_CLAUSE: Final = re.compile(r"(?:;|,?\s+(?:and|then|and then|as well as|plus)|,)\s+(?=\S)", re.IGNORECASE)
+_CLAUSE: Final = re.compile(r"(?:;|,?\s+(?:and then|and|then|as well as|plus)|,)\s+(?=\S)", re.IGNORECASE)
 _POLITE: Final = re.compile(
     r"(?:hi|hello|hey|dear|thanks?|thank you|please|cheers|regards|best|sorry)\b[^.!?]{0,40}[.!?,]?", re.IGNORECASE
 )
@@ -160,8 +160,10 @@ def _blocks(request: str) -> Iterator[_Piece]:
             yield _Piece(mark.group(), False)
             lines.append(line[mark.end() :])
         elif not pointed and line.rstrip().endswith(":") and _leads_in(raw[number + 1 :]):
+            *before, announcement = _sentences("\n".join([*lines, line]))
+            lines[:] = before
             yield from block()
-            yield _Piece(line, False)
+            yield _Piece(announcement, False)
         else:
             lines.append(line)
     yield from block()
