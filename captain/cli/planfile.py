@@ -154,8 +154,8 @@ def _know(text: str, content: dict[str, Any]) -> None:
                     )
                 _known(text, "scope", scope, number)
                 for inner in ("criterion", "check"):
-                    for each in _tables(text, entry, inner, number):
-                        _known(text, inner, each, number)
+                    for place, each in enumerate(_tables(text, entry, inner, number), 1):
+                        _known(text, inner, each, number, place)
 
 
 def _tables(text: str, content: dict[str, Any], name: str, task: int) -> list[dict[str, Any]]:
@@ -166,16 +166,17 @@ def _tables(text: str, content: dict[str, Any], name: str, task: int) -> list[di
     raise _wrong(text, name, task, f"{name} is not a list of tables; write [[{header}]] above each")
 
 
-def _known(text: str, table: str, content: dict[str, Any], task: int) -> None:
+def _known(text: str, table: str, content: dict[str, Any], task: int, place: int = 0) -> None:
     for key in content:
         if key not in _KEYS[table]:
             near = difflib.get_close_matches(key, _KEYS[table], n=1)
             meant = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(_KEYS[table])}"
-            raise _wrong(text, key, task, f"{table} has a key {key!r} that no plan has; {meant}")
+            inner = (table, place) if place else ("", 0)
+            raise _wrong(text, key, task, f"{table} has a key {key!r} that no plan has; {meant}", inner)
 
 
-def _wrong(text: str, key: str, task: int, what: str) -> UsageError:
-    line = _line_of(text, key, task)
+def _wrong(text: str, key: str, task: int, what: str, inner: tuple[str, int] = ("", 0)) -> UsageError:
+    line = _line_of(text, key, task, inner)
     where = f"line {line}: " if line else ""
     return UsageError(f"The plan, {where}{what}.", hint="Mend it there, or leave the plan as it was.")
 
@@ -187,21 +188,29 @@ def _explained(text: str, error: ValueError) -> str:
     names = [{"tasks": "task", "criteria": "criterion", "checks": "check"}.get(step, step) for step in steps]
     task = int(steps[1]) + 1 if steps[0] == "tasks" and len(steps) > 1 and steps[1].isdigit() else 0
     key = next((name for name in reversed(names) if not name.isdigit()), "")
-    line = _line_of(text, key, task)
+    inner = (names[2], int(steps[3]) + 1) if len(steps) > 4 and steps[3].isdigit() else ("", 0)
+    line = _line_of(text, key, task, inner)
     place = " ".join(str(int(name) + 1) if name.isdigit() else name for name in names)
     return f"The plan, {f'line {line}, ' if line else ''}{place}: {what[:1].lower()}{what[1:]}."
 
 
-def _line_of(text: str, key: str, task: int) -> int | None:
-    """The first line that gives the key, in the task of that number; its header if the key is missing."""
-    begun = 0
+def _line_of(text: str, key: str, task: int, inner: tuple[str, int] = ("", 0)) -> int | None:
+    """The first line that gives the key, in the task of that number and in its `inner` table of that number.
+
+    The header above it, if the key is missing.
+    """
+    begun = within = 0
     header: int | None = None
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()
         if bare == "[[task]]":
-            begun += 1
-            header = number if begun == task else header
-        if begun == task and re.match(rf"(?:\[+(?:task\.)?{re.escape(key)}\]+|[\"']?{re.escape(key)}[\"']?\s*=)", bare):
+            begun, within = begun + 1, 0
+        within += begun == task and bare == f"[[task.{inner[0]}]]"
+        if begun != task or within != inner[1]:
+            continue
+        if bare.startswith("[["):
+            header = header or number
+        if re.match(rf"(?:\[+(?:task\.)?{re.escape(key)}\]+|[\"']?{re.escape(key)}[\"']?\s*=)", bare):
             return number
     return header
 

@@ -154,6 +154,8 @@ class _Decision:
                     effect="read",  # asked again where nobody has answered yet
                 )
             ).approval
+            if isinstance(approval, Accept) and problems:
+                continue  # what breaks a rule is not carried out, whoever wants it
             problems = ()
             if isinstance(approval, Accept):
                 await voyage.tell(PlanDecided(decision="accepted"))

@@ -34,11 +34,11 @@ _NO_SUCH: Final = re.compile(
 )
 _PATH: Final = re.compile(r"(?<![\w/.-])(?:\./)?((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.[A-Za-z][A-Za-z0-9]{0,7})(?![\w/])")
 _SYNTAX: Final = re.compile(
-    r'File "<(?:string|stdin)>", line \d+\n(?:[ \t][^\n]*\n)*(?:SyntaxError|IndentationError)\b'
+    r'File "<(?:string|stdin)>", line \d+\n(?:[ \t][^\n]*\n|\n)*(?:SyntaxError|IndentationError)\b'
     r"|^\S*(?:bash|sh): (?:-c: )?(?:line )?\d*:? ?[^\n]*(?:syntax error|unexpected (?:EOF|end of file)|unterminated)",
     re.IGNORECASE | re.MULTILINE,
 )
-_UNKNOWN_MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)(?:\.[^']*)?'")
+_UNKNOWN_MODULE: Final = re.compile(r"\bNo module named '?(\w+)")
 _NO_TESTS: Final = re.compile(r"^(?:Ran 0 tests in|NO TESTS RAN|no tests ran in)", re.MULTILINE)
 _SHOWN_CHARS: Final = 1_500
 
@@ -124,7 +124,7 @@ def failure_of_its_own(command: str, exit_code: int | None, output: str, files: 
 def _imports(command: str, module: str, files: Collection[str]) -> bool:
     """Whether the command, and nothing of the project, asks for a module that the project does not have."""
     ours = any(module in (PurePosixPath(path).stem, *PurePosixPath(path).parts[:-1]) for path in files)
-    return not ours and bool(re.search(rf"\b(?:import|from|-m)\s+{re.escape(module)}\b", command))
+    return not ours and bool(re.search(rf"(?<!\w)(?:import|from|-m)\s+{re.escape(module)}\b", command))
 
 
 def _cut(output: str) -> str:
