@@ -154,7 +154,9 @@ async def test_the_persons_own_editor_is_started_with_its_arguments(
 ) -> None:
     editor = tmp_path / "my editor.py"
     editor.write_text(
-        "import pathlib, sys\np = pathlib.Path(sys.argv[2])\np.write_text(p.read_text().replace(*sys.argv[1].split(':')))\n"
+        "import pathlib, sys\n"
+        "path = pathlib.Path(sys.argv[2])\n"
+        "path.write_text(path.read_text().replace(*sys.argv[1].split(':')))\n"
     )
     monkeypatch.setenv("VISUAL", f"{sys.executable} '{editor}' 'Mend add:Add'")
     terminal.typed = ["e\n"]

@@ -76,7 +76,7 @@ def line_of(written: str, start: str) -> int:
         (
             'evidence = "the docstring"',
             'evidenec = "e"',
-            "criterion has a key 'evidenec' that no plan has; did you mean",
+            "criterion has a key 'evidenec' that no plan has",
         ),
         ('summary = "Two tasks"', "", "summary: input should be a valid string"),
     ],
