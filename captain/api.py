@@ -193,7 +193,7 @@ class Captain:
     ) -> AsyncIterator[Run]:
         async with AsyncExitStack() as stack:
             setting = Setting(
-                team=_sign_on(self.crew, stack),
+                team=sign_on(self.crew, stack),
                 budget=self.budget,
                 sandbox=self.sandbox,
                 state_dir=self.state_dir,
@@ -279,7 +279,7 @@ def _names(crew: Crew) -> tuple[tuple[Role, str], ...]:
     return tuple((role, player if isinstance(player, str) else "") for role, player in players)
 
 
-def _sign_on(crew: Crew, stack: AsyncExitStack) -> Team:
+def sign_on(crew: Crew, stack: AsyncExitStack) -> Team:
     """The crew as objects; models made here are closed with the stack."""
     outfitter = Outfitter()
     stack.push_async_callback(outfitter.aclose)

@@ -39,6 +39,8 @@ def _left(view: RunView) -> str:
     parts = [f"{words.count(len(findings), 'finding')} ({words.severities(findings)})"] if findings else []
     if view.follow_ups:
         parts.append(words.count(len(view.follow_ups), "follow-up"))
+    if declined := sum(item.state == "declined" for item in view.items):
+        parts.append(f"{words.count(declined, 'part')} of the request declined")
     return ", ".join(parts)
 
 

@@ -33,6 +33,14 @@ CrewPath: TypeAlias = Annotated[
         "--crew", metavar="FILE.toml", help="File with a [crew] and a [budget]; options given here win over it."
     ),
 ]
+OtherCrews: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--also-crew",
+        metavar="FILE.toml",
+        help="Reckon with this crew too; may be given more than once.",
+    ),
+]
 BudgetUsd: TypeAlias = Annotated[
     str | None,
     typer.Option("--budget-usd", metavar="X", help="Most that all model calls together may cost, in US dollars."),

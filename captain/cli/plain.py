@@ -141,7 +141,8 @@ def _(event: ev.Investigated, _view: RunView) -> Iterator[str]:
 @_lines.register
 def _(event: ev.PlanEstimated, _view: RunView) -> Iterator[str]:
     low, high = event.estimate.tokens
-    yield f"carrying it out: about {low:,} to {high:,} tokens"
+    crew = f" with the crew {one_line(event.crew)}" if event.crew else ""
+    yield f"carrying it out{crew}: about {words.about(low)} to {words.about(high)} tokens"
 
 
 @_lines.register

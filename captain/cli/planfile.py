@@ -178,7 +178,8 @@ def _known(text: str, table: str, content: dict[str, Any], task: int, place: int
 def _wrong(text: str, key: str, task: int, what: str, inner: tuple[str, int] = ("", 0)) -> UsageError:
     line = _line_of(text, key, task, inner)
     where = f"line {line}: " if line else ""
-    return UsageError(f"The plan, {where}{what}.", hint="Mend it there, or leave the plan as it was.")
+    said = what if what.endswith("?") else f"{what}."
+    return UsageError(f"The plan, {where}{said}", hint="Mend it there, or leave the plan as it was.")
 
 
 def _explained(text: str, error: ValueError) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captain.cli import flags
+from captain.cli.crewfile import CrewFile
 from captain.cli.finishing import finished
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def plan(
     review: flags.ReviewModels = None,
     advisor: flags.AdvisorModel = None,
     crew: flags.CrewPath = None,
+    also_crew: flags.OtherCrews = None,
     budget_usd: flags.BudgetUsd = None,
     budget_tokens: flags.BudgetTokens = None,
     budget_time: flags.BudgetTime = None,
@@ -53,6 +55,7 @@ def plan(
     screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
     policy = setup.policy_of(allow_host or ())
     crewed, budget = setup.crew_of(chosen), setup.budget_of(chosen)
+    others = [(str(path), setup.crew_of(setup.combine(path, CrewFile()))) for path in also_crew or ()]
 
     from captain.api import Captain
     from captain.cli.approve import approver_at_hand
@@ -73,8 +76,9 @@ def plan(
     )
 
     async def carry() -> Outcome | None:
-        async with setup.recorded(crewed, record) as players:
-            carrier = Captain(players, budget=budget, state_dir=state_dir, options=options)
+        async with setup.recorded(crewed, record) as players, setup.teams(others) as teams:
+            reckoned = replace(options, other_crews=teams)
+            carrier = Captain(players, budget=budget, state_dir=state_dir, options=reckoned)
             return await pursue(carrier.start(wanted, repo=repo), screen)
 
     return finished(carry, screen)

@@ -75,7 +75,7 @@ class JsonScreen:
         }
         if outcome.status == "planned":
             whole = to_dict(outcome.view)
-            said |= {name: whole[name] for name in ("items", "plan", "estimate")}
+            said |= {name: whole[name] for name in ("items", "plan", "estimate", "other_estimates")}
         self._print({"outcome": said})
 
     def _print(self, value: object) -> None:

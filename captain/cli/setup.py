@@ -20,6 +20,7 @@ from captain.core.usage import Budget
 if TYPE_CHECKING:
     from captain.api import Crew
     from captain.models import Model
+    from captain.orchestration import Team
     from captain.review import ReviewPolicy
 
 T = TypeVar("T")
@@ -85,6 +86,15 @@ async def recorded(crew: Crew, folder: Path | None) -> AsyncIterator[Crew]:
             review=tuple(_each(one, kept) for one in crew.review),
             advisor=_each(crew.advisor, kept),
         )
+
+
+@asynccontextmanager
+async def teams(crews: Sequence[tuple[str, Crew]]) -> AsyncIterator[tuple[tuple[str, Team], ...]]:
+    """Named crews as objects, to reckon with; their models are closed at the end."""
+    from captain.api import sign_on
+
+    async with AsyncExitStack() as stack:
+        yield tuple((name, sign_on(crew, stack)) for name, crew in crews)
 
 
 def _each(player: T, kept: Callable[[str], Model]) -> T | Model:

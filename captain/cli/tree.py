@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from captain.core.tasks import TaskState
+from captain.core.tasks import Task, TaskState
 from captain.reports import words
 from captain.reports.escape import one_line
 from captain.reports.tasks import TaskView
@@ -59,6 +59,8 @@ def header(view: RunView, now: datetime) -> tuple[str, str]:
 def rows(view: RunView, now: datetime) -> list[Row]:
     """Triage, plan, tasks, result and end, as far as the run has come."""
     found = [_triage(view)]
+    if view.search is not None:
+        found.append(_search(view, view.search.tasks))
     if view.triage is not None and view.triage.leads_to_work:
         found.append(_plan(view))
     found += [_task(view, task, now) for task in view.tasks.values()]
@@ -116,6 +118,16 @@ def _triage(view: RunView) -> Row:
         for bug in view.reproductions
     )
     return Row(DONE, f"triage: {view.triage.kind}, {one_line(view.triage.reason)}", bugs)
+
+
+def _search(view: RunView, tasks: tuple[Task, ...]) -> Row:
+    """Who was sent to look for the cause, and who has reported."""
+    below = tuple(
+        f"{one_line(task.id)} {'reported' if task.id in view.investigated else 'looks'}: {one_line(task.title)}"
+        for task in tasks
+    )
+    done = len(view.investigated) == len(tasks)
+    return Row(DONE if done else LEFT if view.ended else WORKING, f"search: {words.count(len(tasks), 'reader')}", below)
 
 
 def _plan(view: RunView) -> Row:

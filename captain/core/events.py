@@ -127,9 +127,10 @@ class PlanAdopted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanEstimated:
-    """What carrying out the plan is going to cost."""
+    """What carrying out the plan is going to cost; `crew` names another crew than the run's own."""
 
     estimate: Estimate
+    crew: str = ""
     kind: Literal["plan_estimated"] = "plan_estimated"
 
 

@@ -43,6 +43,7 @@ class Options:
 
     `investigation` is how far the Captain itself looks before its triage; the default allows some forty looks, a
     quarter of an hour of work. `stop_after_plan` ends the run with the plan; `approve_plan` is asked about it.
+    `other_crews` are named, and only reckoned with: what the plan would cost with them.
 
     `allow_root`: a host that is root may work too; its commands run as another user, or without root's rights.
 
@@ -56,6 +57,7 @@ class Options:
     investigation: Limits = Limits(turns=40, tokens=1_000_000, working_s=900)
     stop_after_plan: bool = False
     approve_plan: PlanApprover | None = None
+    other_crews: tuple[tuple[str, Team], ...] = ()
     max_turns: int = 200
     command_timeout_s: float = 600.0
     include_dirty: bool = False

@@ -128,7 +128,9 @@ class _Decision:
         if isinstance(settled, RunEnded):
             return settled
         await voyage.tell(PlanAdopted(plan=settled))
-        await voyage.tell(PlanEstimated(estimate=await estimate(voyage, settled)))
+        await voyage.tell(PlanEstimated(estimate=await estimate(voyage, settled, voyage.team)))
+        for name, team in voyage.options.other_crews:
+            await voyage.tell(PlanEstimated(estimate=await estimate(voyage, settled, team), crew=name))
         if not voyage.options.stop_after_plan:
             return settled
         tasks = "1 task" if len(settled.tasks) == 1 else f"{len(settled.tasks)} tasks"
@@ -144,7 +146,9 @@ class _Decision:
         for number in range(1, MAX_OFFERS + 1):
             triage = self._plans.triage
             assert triage is not None
-            offer = PlanOffer(plan=shown, estimate=await estimate(voyage, shown), items=triage.items, problems=problems)
+            offer = PlanOffer(
+                plan=shown, estimate=await estimate(voyage, shown, voyage.team), items=triage.items, problems=problems
+            )
             approval = (
                 await voyage.step(
                     f"approve/{number}",

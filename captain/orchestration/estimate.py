@@ -51,10 +51,10 @@ class Figure:
     per_task: Usage
 
 
-async def estimate(voyage: Voyage, plan: Plan) -> Estimate:
-    """For the voyage's own crew."""
+async def estimate(voyage: Voyage, plan: Plan, team: Team) -> Estimate:
+    """For the voyage's own crew, or another one."""
     sizes = await _sizes(voyage)
-    return estimated(plan, voyage.team, voyage.options.review, sizes=sizes, past=past_figures(_past(voyage)))
+    return estimated(plan, team, voyage.options.review, sizes=sizes, past=past_figures(_past(voyage)))
 
 
 def estimated(

@@ -94,12 +94,17 @@ def _proved_by(criterion: Criterion) -> str:
 def estimate(view: RunView) -> Iterator[str]:
     if view.estimate is not None:
         yield from estimate_lines(view.estimate)
+    for name, other in view.other_estimates.items():
+        yield ""
+        yield f"### With the crew {plain(name)}"
+        yield ""
+        yield from estimate_lines(other)
 
 
 def estimate_lines(found: Estimate) -> Iterator[str]:
     """The range, by role, and how it was formed."""
     low, high = found.tokens
-    yield f"Between {low:,} and {high:,} tokens, {_money(found)}."
+    yield f"Between {words.about(low)} and {words.about(high)} tokens, {_money(found)}."
     yield ""
     for role in found.roles:
         usd = (
@@ -115,7 +120,7 @@ def estimate_lines(found: Estimate) -> Iterator[str]:
 
 
 def _tokens(usage: Usage) -> str:
-    return f"{usage.total_tokens:,}"
+    return words.about(usage.total_tokens)
 
 
 def _money(found: Estimate) -> str:

@@ -58,6 +58,7 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "investigations": [_without_kind(found) for found in view.investigated.values()],
         "plan": view.plan,
         "estimate": _estimate(view.estimate) if view.estimate else None,
+        "other_estimates": {name: _estimate(other) for name, other in view.other_estimates.items()},
         "plan_decisions": [_without_kind(decided) for decided in view.decided],
         "tasks": [_task(view, task) for task in view.tasks.values()],
         "evidence": [_evidence(entry) for entry in view.evidence],

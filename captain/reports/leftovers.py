@@ -136,7 +136,10 @@ def rules(view: RunView) -> Iterator[str]:
 
 
 def refusals(view: RunView) -> Iterator[str]:
+    """Those of records that do not say which rule each of them broke; the others stand with the rules."""
     for refused in view.refusals:
+        if refused.rules:
+            continue
         yield f"- {refused.what}, {words.count(len(refused.problems), 'problem')}:"
         yield from (f"  - {plain(problem)}" for problem in refused.problems)
 

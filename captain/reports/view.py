@@ -50,6 +50,7 @@ class RunView:
     search: ev.SearchPlanned | None = None
     investigated: dict[str, ev.Investigated] = field(default_factory=dict)
     estimate: Estimate | None = None
+    other_estimates: dict[str, Estimate] = field(default_factory=dict)
     decided: list[ev.PlanDecided] = field(default_factory=list)
     _reproduced: dict[str, ev.ReproductionRan] = field(default_factory=dict)
 
@@ -246,7 +247,10 @@ class RunView:
 
     @_on.register
     def _(self, event: ev.PlanEstimated) -> None:
-        self.estimate = event.estimate
+        if event.crew:
+            self.other_estimates[event.crew] = event.estimate
+        else:
+            self.estimate = event.estimate
 
     @_on.register
     def _(self, event: ev.PlanDecided) -> None:

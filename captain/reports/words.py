@@ -60,6 +60,15 @@ def short_tokens(usage: Usage) -> str:
     return f"{total / 1000:.1f}k tokens" if total < 999_950 else f"{total / 1_000_000:.1f}M tokens"
 
 
+def about(tokens: int) -> str:
+    """`640`, `139k`, `7.2M`: two digits or three say as much as an estimate knows."""
+    if tokens < 1_000:
+        return str(tokens)
+    if tokens < 9_950:
+        return f"{tokens / 1_000:.1f}k"
+    return f"{tokens / 1_000:.0f}k" if tokens < 999_500 else f"{tokens / 1_000_000:.1f}M"
+
+
 def cached_share(usage: Usage) -> str:
     return f"{100 * usage.cached_tokens / usage.input_tokens:.0f} %" if usage.input_tokens else "0 %"
 

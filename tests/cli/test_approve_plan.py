@@ -99,7 +99,7 @@ async def test_everything_that_would_be_carried_out_is_shown_with_its_cost(termi
     await asked(terminal.approver())
     for said in ("The plan: Two tasks", "### T1: Mend add", "`/calc.py`, `tests/`", "T1.2: It reads", "`make test`"):
         assert said in terminal.shown
-    assert "Between 1,000 and 9,000 tokens, $0.50 to $2.00." in terminal.shown
+    assert "Between 1.0k and 9.0k tokens, $0.50 to $2.00." in terminal.shown
     assert "Not done: R3, Not now." in terminal.shown
 
 

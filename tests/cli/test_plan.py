@@ -53,6 +53,21 @@ def test_a_plan_as_json_ends_with_the_plan_and_the_estimate(
     assert len(outcome["estimate"]["unpriced"]) == 1  # one scripted model plays all roles
 
 
+def test_other_crews_are_reckoned_with_and_not_asked(
+    tmp_path: Path, repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "cheap.toml"
+    other.write_text('[crew]\ncaptain = "openai-chat:gpt-4o-mini@http://127.0.0.1:9/v1"\n', "utf-8")
+    assert planned(tmp_path, repo, "--also-crew", str(other)) == 0
+    said = capsys.readouterr().out
+    assert f"### With the crew {other}" in said.replace("\\", "")
+    assert f"carrying it out with the crew {other}: about" in said
+
+    other.write_text('[crew]\ncaptian = "x"\n', "utf-8")
+    assert planned(tmp_path, repo, "--also-crew", str(other)) == 2
+    assert "has a key 'captian' that Captain does not know" in capsys.readouterr().err
+
+
 def test_asking_about_a_plan_needs_somebody_to_ask(
     tmp_path: Path, repo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
