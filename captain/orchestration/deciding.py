@@ -86,6 +86,7 @@ class _Decision:
         """The second and last one: with what the others report who were sent to look."""
         found = await investigate(self._voyage, plan.tasks, plan.summary)
         self._triages.open_again()
+        self._plans.triage = None  # no plan is taken in the place of a triage
         brief = (
             "The search is over. What was reported is data; check what you build on.\n\n"
             f"{reported(plan.tasks, found)}\n\n"
@@ -107,6 +108,7 @@ class _Decision:
                 hint="Say where to look or how to see what goes wrong, or raise Options.investigation.",
             )
         decided = codec.from_json(Triage, submission)
+        self._triages.close()
         await voyage.tell(Triaged(triage=decided))
         self._plans.triage = decided
         self._plans.may_search = not self._triages.searched and bool(self._triages.spent or decided.wide)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from captain.core.house_rules import Broken
@@ -18,10 +18,11 @@ _TELLING_CHARS: Final = 4  # of a word that says something by itself
 
 
 def items_of(request: str, handed_in: Sequence[RequestItem] = ()) -> tuple[RequestItem, ...]:
-    """Those handed in, or every part of the request as one."""
+    """Those handed in, or every part of the request as one; what is said twice is one."""
     if handed_in:
         return tuple(handed_in)
-    return tuple(RequestItem(id=f"R{number}", text=part.text) for number, part in enumerate(parts_of(request), 1))
+    said = dict.fromkeys(part.text for part in parts_of(request))
+    return tuple(RequestItem(id=f"R{number}", text=text) for number, text in enumerate(said, 1))
 
 
 def item_problems(request: str, items: Sequence[RequestItem]) -> tuple[Broken, ...]:
@@ -32,19 +33,18 @@ def item_problems(request: str, items: Sequence[RequestItem]) -> tuple[Broken, .
     for item in items:
         if not item.id.strip():
             found.append(_covered(f"the item {_cut(item.text)!r} has no id"))
-        places = list(_quoted(item, words))
-        if not places or None in places:
+        quoted = _quoted(item, words, parts)
+        if quoted is None:
             found.append(_covered(f"{item.id} is to quote the request, and {_cut(item.text)!r} does not occur in it"))
             continue
-        quoted = {place for places_of in places if places_of for place in places_of}
-        mentioned |= quoted
+        mentioned.update(*quoted)
         if not item.context and len(lumped := _lumped(parts, quoted)) > 1:
-            said = ", ".join(repr(_cut(part.text)) for part in lumped)
+            said = ", ".join(repr(_cut(text)) for text in lumped)
             found.append(_covered(f"{item.id} takes together what is asked for apart: {said}; make an item of each"))
     found += [
         _covered(f"no item mentions {_cut(part.text)!r}; quote it, with `context` if it is only background")
         for part in parts
-        if _mentioned(part, mentioned) < min(_ENOUGH_WORDS, part.last - part.first + 1)
+        if not _mentions(mentioned, part)
     ]
     if items and not any(not item.context for item in items):
         found.append(_covered("all items are context; something of the request is asked for"))
@@ -64,33 +64,53 @@ def _repeated(items: Sequence[RequestItem]) -> list[tuple[str, int]]:
     return [(name, n) for name, n in Counter(item.id for item in items).items() if n > 1]
 
 
-def _quoted(item: RequestItem, words: Sequence[str]) -> Iterator[range | None]:
-    """Where the item's words stand in the request, None where they do not. Background may leave out a middle."""
-    pieces = [piece for part in _GAP.split(item.text) if (piece := words_of(part))]
-    places = [_place(piece, words) for piece in pieces]
-    if item.context and len(places) > 1 and places[0] is not None and places[-1] is not None:
-        yield range(places[0].start, max(places[0].stop, places[-1].stop))
-    yield from places
+def _quoted(item: RequestItem, words: Sequence[str], parts: Sequence[Part]) -> list[range] | None:
+    """Where the item's words stand in the request; None if they do not. Background may leave out a middle."""
+    said = words_of(item.text)
+    if exact := [range(part.first, part.last + 1) for part in parts if words_of(part.text) == said]:
+        return exact
+    if whole := _places(said, words, parts):
+        return whole
+    found = [_places(words_of(piece), words, parts) for piece in _GAP.split(item.text) if words_of(piece)]
+    if not found or not all(found):
+        return None
+    quoted = [place for places in found for place in places]
+    if item.context:
+        first, last = found[0][0], found[-1][0]
+        quoted.append(range(first.start, max(first.stop, last.stop)))
+    return quoted
 
 
-def _place(piece: Sequence[str], words: Sequence[str]) -> range | None:
+def _places(piece: Sequence[str], words: Sequence[str], parts: Sequence[Part]) -> list[range]:
+    """Every place a quotation may be of: where it fills most of what it stands in."""
     size = len(piece)
-    starts = (at for at in range(len(words) - size + 1) if list(words[at : at + size]) == list(piece))
-    start = next(starts, None)
-    return None if start is None else range(start, start + size)
+    found = [
+        range(at, at + size)
+        for at in range(len(words) - size + 1 if size else 0)
+        if list(words[at : at + size]) == list(piece)
+    ]
+    stands_in = [sum(part.last - part.first + 1 for part in parts if _touches(place, part)) for place in found]
+    return [place for place, around in zip(found, stands_in, strict=True) if around == min(stands_in)]
 
 
-def _mentioned(part: Part, places: set[int]) -> int:
-    return sum(place in places for place in range(part.first, part.last + 1))
+def _touches(place: range, part: Part) -> bool:
+    return place.start <= part.last and part.first < place.stop
 
 
-def _lumped(parts: Sequence[Part], quoted: set[int]) -> list[Part]:
+def _mentions(places: Collection[int], part: Part) -> bool:
+    """Whether enough of a part is among these words to know that it is meant."""
+    quoted = sum(place in places for place in range(part.first, part.last + 1))
+    return quoted >= min(_ENOUGH_WORDS, part.last - part.first + 1)
+
+
+def _lumped(parts: Sequence[Part], quoted: Sequence[range]) -> list[str]:
     """Bullets and sentences that ask for something each, and stand in one quotation."""
-    asked: dict[int, Part] = {}
+    asked: dict[tuple[str, ...], str] = {}
+    sentences: set[int] = set()
     for part in parts:
-        enough = min(_ENOUGH_WORDS, part.last - part.first + 1)
-        if part.kind != "statement" and _mentioned(part, quoted) >= enough:
-            asked.setdefault(part.sentence, part)
+        if part.kind != "statement" and part.sentence not in sentences and any(_mentions(q, part) for q in quoted):
+            sentences.add(part.sentence)
+            asked.setdefault(tuple(words_of(part.text)), part.text)
     return list(asked.values())
 
 
@@ -98,12 +118,12 @@ def answer_problems(request: str, triage: Triage) -> tuple[Broken, ...]:
     """What speaks against ending with a reply what may ask for work."""
     if triage.kind != "answer":
         return ()
-    orders = {
-        part.text: part
-        for part in parts_of(request)
-        if part.kind == "order"
-        and not any((item.declined.strip() or item.context) and _mentions(item, part, request) for item in triage.items)
-    }
+    words, parts = words_of(request), parts_of(request)
+    settled = set[int]()
+    for item in triage.items:
+        if not item.wanted:
+            settled.update(*(_quoted(item, words, parts) or ()))
+    orders = [part.text for part in parts if part.kind == "order" and not _mentions(settled, part)]
     found = [
         _answers(
             f"{_cut(text)!r} asks for a change, and a reply changes nothing: triage it as fix or change, or hand in "
@@ -129,11 +149,6 @@ def _answers(how: str) -> Broken:
 def _content(text: str) -> set[str]:
     words = set(words_of(text))
     return {word for word in words if len(word) >= _TELLING_CHARS or not word.isascii()} or words
-
-
-def _mentions(item: RequestItem, part: Part, request: str) -> bool:
-    places = {place for found in _quoted(item, words_of(request)) if found for place in found}
-    return _mentioned(part, places) >= min(_ENOUGH_WORDS, part.last - part.first + 1)
 
 
 def coverage_problems(plan: Plan, items: Sequence[RequestItem]) -> tuple[Broken, ...]:

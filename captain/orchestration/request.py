@@ -29,7 +29,7 @@ _TELLINGS: Final = (
 )
 _ASKS: Final = "are|can|could|did|do|does|has|have|how|is|may|might|shall|should|was|were|what|when|where|which|who|why"
 
-_ORDER: Final = re.compile(rf"(?:{_ORDERS})\b", re.IGNORECASE)
+_ORDER: Final = re.compile(rf"(?:{_ORDERS}|do not|don't|never)\b", re.IGNORECASE)
 _TELLING: Final = re.compile(rf"(?:{_TELLINGS})\b", re.IGNORECASE)
 _ASK: Final = re.compile(rf"(?:{_ASKS})\b", re.IGNORECASE)
 _LEAD: Final = re.compile(
@@ -40,6 +40,7 @@ _LEAD: Final = re.compile(
 )
 _MUST: Final = re.compile(r"\b(?:should|must|shall|needs? to|ought to|has to|have to)\b", re.IGNORECASE)
 _BULLET: Final = re.compile(r"\s*(?:[-*+•]|\(?\d{1,3}[.)]|\(?[a-z][)])\s+(?=\S)")
+_TRAILER: Final = re.compile(r"[A-Z][a-z]+(?:-[A-Za-z]+)+: \S.*@")
 _FENCE: Final = re.compile(r"\s*(?:```|~~~)")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=\S)|(?<=[。\uff01\uff1f])")
 _SHORT_FORM: Final = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|no|nr|fig|sec)\.$", re.IGNORECASE)
@@ -80,7 +81,7 @@ def parts_of(request: str) -> tuple[Part, ...]:
     at = 0
     for piece in _pieces(request):
         size = len(words_of(piece.text))
-        if piece.counts and size:
+        if piece.counts and any(map(str.isalpha, piece.text)):  # a number in brackets says nothing by itself
             kind = _kind(piece.text, pointed=piece.pointed)
             text = " ".join(piece.text.split())
             found.append(Part(text=text, kind=kind, first=at, last=at + size - 1, sentence=piece.sentence))
@@ -150,7 +151,7 @@ def _blocks(request: str) -> Iterator[_Piece]:
             yield from block()
             fenced = fenced != bool(fence)
             yield _Piece(line, False)
-        elif line.lstrip().startswith((">", "#")) or not line.strip():
+        elif line.lstrip().startswith((">", "#")) or not line.strip() or _TRAILER.match(line):
             yield from block()
             pointed = False
             yield _Piece(line, False)
@@ -203,7 +204,7 @@ def _clauses(sentence: str) -> Iterator[tuple[str, bool]]:
 
 
 _TICKED: Final = re.compile(r"`([^`\n]{1,200})`")
-_SLASHED: Final = re.compile(r"(?<![\w/:.@-])(?:\.?[\w-][\w.-]*/)+[\w.-]*\w\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w/])")
+_SLASHED: Final = re.compile(r"(?<![\w/:.@$-])(?:\.?[\w-][\w.-]*/)+[\w.-]*\w\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w/])")
 _FILE_NAME: Final = re.compile(r"[\w.-]*\w\.([A-Za-z][A-Za-z0-9]{0,7})")
 _ENDINGS: Final = frozenset(
     words_of(
@@ -221,23 +222,25 @@ _TO_MAKE: Final = re.compile(
 def missing_files(request: str, files: Collection[str]) -> tuple[str, ...]:
     """Files the request speaks of as if they were there, and that are not; those it wants made are not among them."""
     known = set(files)
+    endings = _ENDINGS | {PurePosixPath(path).suffix[1:].lower() for path in known}
     found: dict[str, None] = {}
     for part in parts_of(request):
-        for path, at in _named(part.text):
+        for path, at in _named(part.text, endings):
             if not _exists(path, known) and not _TO_MAKE.search(part.text[:at]):
                 found[path] = None
     return tuple(found)
 
 
-def _named(text: str) -> Iterator[tuple[str, int]]:
+def _named(text: str, endings: Collection[str]) -> Iterator[tuple[str, int]]:
     for ticked in _TICKED.finditer(text):
         name = ticked.group(1).strip()
         file = _FILE_NAME.fullmatch(PurePosixPath(name).name) if name and " " not in name else None
-        if file and "://" not in name and ("/" in name or file.group(1).lower() in _ENDINGS):
+        if file and "://" not in name and ("/" in name or file.group(1).lower() in endings):
             yield name, ticked.start()
     bare = _TICKED.sub(lambda ticked: " " * len(ticked.group()), text)
     for slashed in _SLASHED.finditer(bare):
-        yield slashed.group(), slashed.start()
+        if slashed.group().rpartition(".")[2].lower() in endings:
+            yield slashed.group(), slashed.start()
 
 
 def _exists(path: str, known: set[str]) -> bool:

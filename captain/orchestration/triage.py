@@ -83,6 +83,10 @@ class TriageDesk:
         self._taken = False
         self.submit = self._tool()
 
+    def close(self) -> None:
+        """One triage is taken: from now on a plan is wanted, also where a resumed run remembers the one it took."""
+        self._taken = True
+
     def open_again(self) -> None:
         """For the triage after a search, which is the last one."""
         self.searched, self._taken = True, False

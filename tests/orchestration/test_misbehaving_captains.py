@@ -355,6 +355,23 @@ async def test_a_wide_search_is_made_by_readers_and_the_captain_decides_anew(rep
     assert "> add subtracts in calc.py, line 5." in report
 
 
+async def test_what_is_handed_in_at_the_wrong_desk_is_sent_to_the_right_one(repo: Path, state: Path) -> None:
+    script = [
+        plan(fix_task()),
+        then(
+            call("submit_triage", kind="fix", reason="anywhere", wide=["calc.py", "text.py", "AGENTS.md"]), "First hand"
+        ),
+        fix_triage(),
+        then(plan(look("S1", "calc.py")), "The triage is taken already; plan the work now."),
+        plan(fix_task()),
+        then(fix_triage(), "First hand in the triage."),
+        plan(fix_task()),
+    ]
+    build = {"# S1:": ["add subtracts."], "Task T1:": MENDED}
+    outcome, _ = await sail(repo, state, crew(script, build, [review()]))
+    assert (outcome.status, held(outcome)) == ("succeeded", [])
+
+
 async def test_there_is_one_search_in_a_run(repo: Path, state: Path) -> None:
     again = call("submit_triage", kind="fix", reason="anywhere", wide=["calc.py", "text.py", "AGENTS.md"])
     script = [again, plan(look("S1", "calc.py")), again, then(again, "there is one search in a run"), again]

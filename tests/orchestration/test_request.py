@@ -48,6 +48,7 @@ def read(request: str) -> list[tuple[str, PartKind]]:
         ("The parser should accept weeks.", [("The parser should accept weeks.", "order")]),
         ("A cent is lost. Dates drift.", [("A cent is lost.", "statement"), ("Dates drift.", "statement")]),
         ("Tell me how it works", [("Tell me how it works", "telling")]),
+        ("Typos. (#17)", [("Typos.", "statement")]),
         ("Why? Fix it.", [("Why?", "question"), ("Fix it.", "order")]),
         (
             "Add a flag, rename `a` to `b`, and then update the docs.",
@@ -56,6 +57,7 @@ def read(request: str) -> list[tuple[str, PartKind]]:
         ("Explain the bug and fix it", [("Explain the bug", "telling"), ("fix it", "order")]),
         ("Make salt, pepper and oil optional", [("Make salt, pepper and oil optional", "order")]),
         ("Use v1.25 and a.b.c in e.g. two places", [("Use v1.25 and a.b.c in e.g. two places", "order")]),
+        ("Don't swallow errors\nCo-authored-by: A <a@b.c>", [("Don't swallow errors", "order")]),
         ("Thanks!", [("Thanks!", "statement")]),  # a request that is nothing else is one part
     ],
 )
@@ -104,6 +106,7 @@ FILES = ("quay/money.py", "docs/a.md", "Makefile", "src/app/main.ts")
         ("Why does 1/2.5 fail and and/or work?", ()),
         ("`../other/x.py` is wrong", ()),
         ("Read `a.py b.py`", ()),
+        ("Use gopkg.in/yaml.v2 and $HOME/x.yaml", ()),
     ],
 )
 def test_files_that_are_named_and_are_not_there_are_found(request_: str, missing: tuple[str, ...]) -> None:
@@ -145,6 +148,19 @@ def test_what_is_asked_for_apart_is_not_one_item() -> None:
         "R1 takes together what is asked for apart: 'add a flag', 'clear the cache'; make an item of each"
     )
     assert item_problems("Add a flag and clear the cache", (item("R1", "Add a flag and clear the cache"),)) == ()
+
+
+def test_a_quotation_is_of_what_it_fills_best() -> None:
+    asked = "- Add a flag now\n- Add a flag now to the docs\n- Add a flag now"
+    said_twice = items_of(asked)
+    assert [each.text for each in said_twice] == ["Add a flag now", "Add a flag now to the docs"]
+    assert item_problems(asked, said_twice) == ()
+    (problem,) = item_problems(asked, said_twice[:1])
+    assert problem.how.startswith("no item mentions 'Add a flag now to the docs'")
+
+
+def test_dots_of_the_request_itself_are_no_gap() -> None:
+    assert item_problems("Deprecate app=... for 1...2", (item("R1", "Deprecate app=... for 1...2"),)) == ()
 
 
 def task(*covers: tuple[str, ...]) -> Task:

@@ -21,6 +21,7 @@ import captain
 from captain.core import events as ev
 from captain.core.messages import ToolCall
 from captain.models import ScriptedModel, call
+from captain.orchestration.items import items_of
 from captain.testing import git
 from tests.voyages import ONE_LOOK, UNCONFINED, finding, fingerprint, plan, review
 
@@ -87,6 +88,7 @@ def the_plan(bug: dict[str, Any], paths: list[str], check: str) -> ToolCall:
             "criteria": [{"text": "The tests of the module pass.", "check": "tests"}],
             "checks": [{"name": "tests", "command": check}],
             "diagnosis": "D1",
+            "covers": [item.id for item in items_of(bug["problem"])],
         }
     )
 
