@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from captain.cli.screens import JsonScreen
 from captain.core import codec
 from captain.core import events as ev
 from captain.core.events import Recorded
+from captain.core.tasks import Diagnosis, RequestItem, Triage
 from captain.reports import RunView
 from tests.cli.fakes import outcome_of
-from tests.reports.sample import hostile_run, whole_run
+from tests.reports.sample import BASE, FIX, hostile_run, record, whole_run
 from tests.reports.snapshot import assert_matches
 from tests.reports.test_escape import hides_something
 
@@ -44,10 +46,59 @@ def test_the_plain_lines_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_hostile_text_stays_on_its_line_and_acts_on_nothing() -> None:
-    lines = lines_of(hostile_run()) + closing_lines(outcome_of(hostile_run()))
+    lines = lines_of(hostile_run("planned")) + closing_lines(outcome_of(hostile_run()))
 
     assert not any(hides_something(line) for line in lines)
     assert not any("\n" in line for line in lines_of(hostile_run()))
+
+
+def test_a_bug_hunt_is_told_as_suspicion_evidence_and_next_step() -> None:
+    cause = "add subtracts."
+    ran = ev.ReproductionRan(
+        diagnosis="D1",
+        command="false",
+        commit=BASE,
+        exit_code=1,
+        seen_to_fail=True,
+        output="Traceback\nAssertionError: 0\n",
+        cause=cause,
+        runs=3,
+        failed=3,
+    )
+    passes = replace(ran, exit_code=0, seen_to_fail=False, failed=0, refuted="passes on the base commit")
+    unseen = Diagnosis(id="D2", cause="It waits.", locations=(), no_reproduction="a race")
+    items = (RequestItem(id="R1", text="It is slow"), RequestItem(id="R2", text="Since Monday", context=True))
+    triage = Triage(kind="fix", reason="two bugs", diagnoses=(unseen,), items=items)
+    told = lines_of(record(passes, ran, replace(ran, failed=2), ev.Triaged(triage=triage), step_s=0))
+    assert [line.strip().removeprefix("0.0s  ") for line in told] == [
+        "D1  suspected: add subtracts; evidence: none, the reproduction passes on the base commit (exit 0); "
+        "next: look again",
+        "D1  suspected: add subtracts; evidence: reproduction fails (exit 1): AssertionError: 0; next: plan the fix",
+        "D1  suspected: add subtracts; evidence: reproduction fails 2 of 3 times, so it is flaky (exit 1): "
+        "AssertionError: 0; next: plan the fix",
+        "triage fix: two bugs",
+        "D2  suspected: It waits; evidence: not reproduced, a race; next: plan the fix, have the cause confirmed",
+        "R1  wanted: It is slow",
+        "R2  background: Since Monday",
+    ]
+
+
+def test_a_search_is_told_by_who_looks_where_and_what_they_report() -> None:
+    look = replace(FIX, id="S1", kind="investigate", title="Look at dates")
+    told = lines_of(
+        record(
+            ev.SearchPlanned(tasks=(look,), reason="it could be anywhere"),
+            ev.Investigated(task="S1", report="\nNothing there.\nReally.", problem="it used up its 9 turns"),
+            ev.PlanDecided(decision="rejected", words="too much"),
+            step_s=0,
+        )
+    )
+    assert [line.strip().removeprefix("0.0s  ") for line in told] == [
+        "search by 1 reader: it could be anywhere",
+        "S1  looks in quaybook/dates.py, tests/test_dates.py: Look at dates",
+        "S1  reports: Nothing there.: it used up its 9 turns",
+        "plan rejected: too much",
+    ]
 
 
 def test_a_quiet_run_says_only_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from captain.core import events as ev
 from captain.core import loop_events as loop
 from captain.core.cases import Case, Conclusion, Trial
+from captain.core.estimates import Estimate, RoleEstimate
 from captain.core.events import Event, Recorded, Role
 from captain.core.findings import Finding, Severity
 from captain.core.loop_events import LoopEvent
@@ -20,6 +21,7 @@ from captain.core.tasks import (
     FollowUp,
     Location,
     Plan,
+    RequestItem,
     Scope,
     Task,
     Triage,
@@ -358,7 +360,7 @@ HOSTILE: Final = (
 )
 
 
-def hostile_run() -> tuple[Recorded, ...]:
+def hostile_run(status: ev.RunStatus = "failed") -> tuple[Recorded, ...]:
     """Every text a model or a repository can choose is `HOSTILE`."""
     task = Task(
         id="T1",
@@ -372,6 +374,19 @@ def hostile_run() -> tuple[Recorded, ...]:
     bug = Diagnosis(
         id=HOSTILE, cause=HOSTILE, locations=(Location(path=HOSTILE, symbol=HOSTILE),), reproduction=HOSTILE
     )
+    unseen = Diagnosis(id=HOSTILE, cause=HOSTILE, locations=(), no_reproduction=HOSTILE)
+    items = (
+        RequestItem(id=HOSTILE, text=HOSTILE),
+        RequestItem(id="R2", text=HOSTILE, declined=HOSTILE),
+        RequestItem(id="R3", text=HOSTILE, context=True),
+    )
+    cost = Estimate(
+        roles=(
+            RoleEstimate(role="build", model=HOSTILE, low=Usage(), high=Usage(), low_usd=None, high_usd=None),
+            RoleEstimate(role="review", model="m", low=Usage(), high=Usage(), low_usd=Decimal(0), high_usd=Decimal(0)),
+        ),
+        basis=(HOSTILE,),
+    )
     objection = Finding(
         id="F1", severity="major", category=HOSTILE, path=HOSTILE, anchor=HOSTILE, claim=HOSTILE, evidence=HOSTILE
     )
@@ -382,11 +397,28 @@ def hostile_run() -> tuple[Recorded, ...]:
         ev.AgentStarted(agent="a", role="build", model=HOSTILE, task="T1"),
         ev.ToolCalled(agent="a", tool=HOSTILE, summary=HOSTILE, is_error=True, duration_s=1.0),
         ev.ReproductionRan(
-            diagnosis=HOSTILE, command=HOSTILE, commit=BASE, exit_code=1, seen_to_fail=True, output=HOSTILE
+            diagnosis=HOSTILE,
+            command=HOSTILE,
+            commit=BASE,
+            exit_code=1,
+            seen_to_fail=True,
+            output=HOSTILE,
+            cause=HOSTILE,
+            runs=3,
+            failed=2,
+        ),
+        ev.ReproductionRan(
+            diagnosis=HOSTILE, command="", commit=BASE, exit_code=0, seen_to_fail=False, output="", refuted=HOSTILE
         ),
         ev.Refused(what="plan", problems=(HOSTILE,)),
-        ev.Triaged(triage=Triage(kind="fix", reason=HOSTILE, reply=HOSTILE, diagnoses=(bug,))),
-        ev.PlanAdopted(plan=Plan(summary=HOSTILE, tasks=(task,))),
+        ev.Refused(what="plan", problems=(HOSTILE,), rules=("nothing unasked",)),
+        ev.Triaged(triage=Triage(kind="fix", reason=HOSTILE, reply=HOSTILE, diagnoses=(bug, unseen), items=items)),
+        ev.SearchPlanned(tasks=(task,), reason=HOSTILE),
+        ev.Investigated(task="T1", report=HOSTILE, problem=HOSTILE),
+        ev.PlanAdopted(plan=Plan(summary=HOSTILE, tasks=(task,), declined=((HOSTILE, HOSTILE),))),
+        ev.PlanEstimated(estimate=cost),
+        ev.PlanEstimated(estimate=cost, crew=HOSTILE),
+        ev.PlanDecided(decision="replied", words=HOSTILE),
         ev.TaskChanged(task="T1", state="building", reason=HOSTILE),
         ev.DriftPutBack(task="T1", paths=(HOSTILE,), ref=HOSTILE),
         ev.FollowUpNoted(follow_up=FollowUp(title=HOSTILE, detail=HOSTILE, paths=(HOSTILE,), task="T1", ref=HOSTILE)),
@@ -413,5 +445,5 @@ def hostile_run() -> tuple[Recorded, ...]:
         ev.Kept(ref=HOSTILE, commit=BASE, reason=HOSTILE, task="T1"),
         ev.BranchSet(branch=HOSTILE, commit=BASE),
         ev.AgentEnded(agent="a", ending="failed", turns=1, summary=HOSTILE),
-        ev.RunEnded(status="failed", summary=HOSTILE + "!", hint=HOSTILE),
+        ev.RunEnded(status=status, summary=HOSTILE + "!", hint=HOSTILE),
     )

@@ -12,6 +12,7 @@ from markdown_it.token import Token
 
 from captain.core import events as ev
 from captain.core.actions import Decision, OpenHost, PermissionRequest
+from captain.core.events import RunStatus
 from captain.core.tasks import Triage
 from captain.reports import RunView, to_markdown
 from captain.reports.jsonable import to_dict
@@ -60,8 +61,9 @@ def test_a_run_without_a_sandbox_says_so_near_the_top() -> None:
     assert report.index("**unsandboxed**") < report.index("## What was done")
 
 
-def test_hostile_text_acts_neither_on_a_terminal_nor_as_markup() -> None:
-    report = to_markdown(RunView.of(hostile_run()))
+@pytest.mark.parametrize("status", ["failed", "planned"])
+def test_hostile_text_acts_neither_on_a_terminal_nor_as_markup(status: RunStatus) -> None:
+    report = to_markdown(RunView.of(hostile_run(status)))
 
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(report)
     kinds = {token.type for token in (*tokens, *inline(tokens))}
