@@ -25,7 +25,7 @@ from captain.core.tasks import (
     TaskKind,
     Triage,
 )
-from captain.guards import overlap, problems
+from captain.guards import Reach, problems
 from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
 from captain.tools import FunctionTool, ToolOutput, said, tool
@@ -214,12 +214,13 @@ def ancestors(plan: Plan) -> dict[str, frozenset[str]]:
 
 def _meetings(plan: Plan, files: Sequence[str]) -> list[str]:
     above = ancestors(plan)
+    reach = {task.id: Reach.of(task.scope, files) for task in plan.tasks}
     return [
         f"{one.id} and {other.id} could both change {meeting!r} at the same time: "
         f"make their scopes disjoint, or let one depend on the other"
         for one, other in combinations(plan.tasks, 2)
         if one.id not in above[other.id] and other.id not in above[one.id]
-        if (meeting := overlap(one.scope, other.scope, files))
+        if (meeting := reach[one.id].meets(reach[other.id]))
     ]
 
 
