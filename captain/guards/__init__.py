@@ -5,7 +5,7 @@ from captain.guards.desk import Approver, PermissionDesk, refusal
 from captain.guards.grants import GrantBook, command_as_it_is
 from captain.guards.judgement import Judgement, Ruling, Sources, Standing
 from captain.guards.names import shown
-from captain.guards.overlap import overlap
+from captain.guards.overlap import Reach, overlap
 from captain.guards.permissions import Hook, decide, narrow, tightened
 from captain.guards.protected import PROTECTED, Protection
 from captain.guards.relevance import Relevance, relevance
@@ -36,6 +36,7 @@ __all__ = [
     "Judgement",
     "PermissionDesk",
     "Protection",
+    "Reach",
     "RefRule",
     "Relevance",
     "Rule",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from captain.core.tasks import Scope
 from captain.guards.patterns import WILD
@@ -15,14 +16,30 @@ def overlap(one: Scope, other: Scope, files: Sequence[str]) -> str | None:
     Existing `files` are compared exactly. Files that do not exist yet are compared by pattern, and in
     doubt the answer is that the scopes overlap.
     """
-    first, second = ScopeGuard(one), ScopeGuard(other)
-    if shared := first.allowed_files(files) & second.allowed_files(files):
-        return min(shared)
-    for pattern in one.paths:
-        for against in other.paths:
-            if meeting := _meet(pattern, against, first, second):
-                return meeting
-    return None
+    return Reach.of(one, files).meets(Reach.of(other, files))
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A scope with the existing files it allows: found once, however many scopes it is compared with."""
+
+    guard: ScopeGuard
+    files: frozenset[str]
+
+    @classmethod
+    def of(cls, scope: Scope, files: Sequence[str]) -> Reach:
+        guard = ScopeGuard(scope)
+        return cls(guard, guard.allowed_files(files))
+
+    def meets(self, other: Reach) -> str | None:
+        """As `overlap` says it."""
+        if not self.files.isdisjoint(other.files):
+            return min(self.files & other.files)
+        for pattern in self.guard.scope.paths:
+            for against in other.guard.scope.paths:
+                if meeting := _meet(pattern, against, self.guard, other.guard):
+                    return meeting
+        return None
 
 
 def _meet(pattern: str, against: str, first: ScopeGuard, second: ScopeGuard) -> str | None:

@@ -155,15 +155,15 @@ class _Queue:
             self.repaired.add(clash.task)
             head = await self.repair(self.bench.tasks[clash.task], onto, clash)
             if head is not None:
-                await self._take(clash.task, head)
+                await self._take(clash.task, onto, head)
                 return True
         await self._leave(clash.task, why(clash))
         return False
 
-    async def _take(self, task: str, head: str) -> None:
+    async def _take(self, task: str, onto: str, head: str) -> None:
         ref = ids.repaired_ref(self.voyage.run, f"{task}-{head[:12]}")
         await self._keep(ref, head, "the task's work, made to fit what was accepted before it", task)
-        for above, paths in (await self.bench.take_repaired(task, head)).items():
+        for above, paths in (await self.bench.take_repaired(task, onto, head)).items():
             if paths:  # what is held with it stands on it, and goes out for that
                 await self._leave(above, f"it conflicts with the repaired {task} in {', '.join(paths)}")
 

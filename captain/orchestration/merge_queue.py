@@ -47,6 +47,7 @@ class Bench:
     heads: dict[str, str]
     _known: dict[tuple[str, str], CheckResult] = field(default_factory=dict)
     _excused: dict[str, set[str]] = field(default_factory=dict)
+    _starts: dict[str, str] = field(default_factory=dict)
 
     async def learn(self, results: Iterable[TaskResult]) -> None:
         """Takes over what the checks said of each task alone when it was accepted."""
@@ -134,8 +135,8 @@ class Bench:
             needed = set(range(last + 1))
         return await self._evidence(check, tuple(tasks[place] for place in sorted(needed)))
 
-    async def take_repaired(self, task: str, head: str) -> dict[str, tuple[str, ...]]:
-        """A task's work has another head now; what stands on it follows. Gives the tasks that do not, with paths."""
+    async def take_repaired(self, task: str, onto: str, head: str) -> dict[str, tuple[str, ...]]:
+        """A task's work is between these now; what stands on it follows. Gives the tasks that do not, with paths."""
         old = self.heads[task]
         stack = await self._stack()
         moved = stack.with_head(task, head)
@@ -146,16 +147,17 @@ class Bench:
         path = f"integrate/restack/{task}/{head[:12]}"
         # it only adds objects: no ref moves
         done = await self.voyage.step(path, work, inputs={"old": old, "new": head}, gives=Restacking, effect="read")
-        self.heads[task] = head
-        self.heads.update({move.after.task: move.after.head for move in done.moves})
+        self.heads[task], self._starts[task] = head, onto
+        for move in done.moves:
+            self.heads[move.after.task], self._starts[move.after.task] = move.after.head, move.after.start
         return {**dict.fromkeys(done.held, ()), **{conflict.task: conflict.paths for conflict in done.conflicts}}
 
     async def _stack(self) -> Stack:
-        """As the accepted branches stand: each is one commit on what its task started from."""
+        """As the accepted branches stand: unless it was repaired, each is one commit on what its task started from."""
         layers = []
         for task, head in self.heads.items():
             parents = self.tasks[task].depends_on
-            start = await self.voyage.repository.resolve(f"{head}^")
+            start = self._starts.get(task) or await self.voyage.repository.resolve(f"{head}^")
             on = tuple(self.heads[parent] for parent in parents) or (self.voyage.base,)
             layers.append(Layer(task=task, branch=task, head=head, start=start, on=on, parents=parents))
         return Stack(base=self.voyage.base, layers=tuple(layers))

@@ -26,7 +26,7 @@ from captain.core.tasks import (
     TaskKind,
     Triage,
 )
-from captain.guards import overlap, problems
+from captain.guards import Reach, problems
 from captain.orchestration.context import Voyage
 from captain.orchestration.items import coverage_problems
 from captain.orchestration.refusing import Refusals
@@ -338,6 +338,7 @@ def ancestors(plan: Plan) -> dict[str, frozenset[str]]:
 
 def _meetings(plan: Plan, files: Sequence[str]) -> list[Broken]:
     above = ancestors(plan)
+    reach = {task.id: Reach.of(task.scope, files) for task in plan.tasks}
     return [
         Broken(
             rule="parallel scopes are disjoint",
@@ -346,7 +347,7 @@ def _meetings(plan: Plan, files: Sequence[str]) -> list[Broken]:
         )
         for one, other in combinations(plan.tasks, 2)
         if one.id not in above[other.id] and other.id not in above[one.id]
-        if (meeting := overlap(one.scope, other.scope, files))
+        if (meeting := reach[one.id].meets(reach[other.id]))
     ]
 
 

@@ -18,7 +18,7 @@ from captain.core.events import Recorded
 from captain.core.tasks import Diagnosis, RequestItem, Triage
 from captain.reports import RunView
 from tests.cli.fakes import outcome_of
-from tests.reports.sample import BASE, FIX, hostile_run, record, whole_run
+from tests.reports.sample import BASE, FIX, SUITE, hostile_run, opened, record, result, whole_run
 from tests.reports.snapshot import assert_matches
 from tests.reports.test_escape import hides_something
 
@@ -138,4 +138,15 @@ def test_a_compaction_is_told_with_its_sizes() -> None:
     recorded = Recorded(seq=1, at=datetime(2026, 1, 1, tzinfo=UTC), event=event)
     assert [line.split("s  ", 1)[1] for line in plain_lines(recorded, RunView.of([recorded]))] == [
         "build-T1  conversation summarised: about 81,234 tokens before, 20,000 after"
+    ]
+
+
+def test_work_that_does_not_go_together_is_told_with_what_shows_it() -> None:
+    clash = ev.TasksClashed(task="T2", others=("T1",), conflicts=("a.py", "b.py"))
+    failing = ev.TasksClashed(task="T3", others=("T1", "T2"), results=(result(SUITE, 1),), ref="refs/x")
+    told = record(opened(), clash, failing, ev.CollisionForecast(tasks=("T1", "T2"), paths=("a.py",)))
+    assert [line.split("s  ", 1)[1] for line in lines_of(told)[-3:]] == [
+        "T2  conflicts with T1 in a.py, b.py",
+        "T3  fails suite (exit 1) together with T1 and T2",
+        "T1  is about to collide with T2 in a.py",
     ]

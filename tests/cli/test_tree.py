@@ -11,7 +11,7 @@ from rich.console import Console
 
 from captain.cli.live import LiveScreen
 from captain.cli.tree import Row, fitted, render
-from captain.core.events import Recorded
+from captain.core.events import BranchSet, CollisionForecast, Recorded, TaskChanged
 from captain.reports import RunView
 from tests.cli.fakes import outcome_of
 from tests.reports.sample import START, first_round, hostile_run, opening, record, second_round, whole_run
@@ -54,6 +54,16 @@ def test_hostile_text_is_neither_markup_nor_control() -> None:
 
 def test_a_run_without_a_sandbox_says_so_in_the_header() -> None:
     assert "unsandboxed" in drawn(hostile_run(), width=50).splitlines()[1]
+
+
+def test_a_collision_stands_below_both_tasks_until_there_is_a_result() -> None:
+    foreseen = CollisionForecast(tasks=("T1", "T2"), paths=("a.py", "b.py"))
+    at_work = (*opening(), TaskChanged(task="T2", state="building"), foreseen)
+    text = drawn(record(*at_work), width=120)
+    assert "about to collide with T2 in a.py, b.py" in text
+    assert "about to collide with T1 in a.py, b.py" in text
+    done = record(*at_work, BranchSet(branch="captain/x/result", commit="c" * 40))
+    assert "about to collide" not in drawn(done, width=120)
 
 
 class TestHeight:

@@ -282,6 +282,22 @@ async def test_a_task_that_is_repaired_goes_in_and_what_stands_on_it_follows(sce
     ]
 
 
+async def test_repairs_one_above_the_other_keep_all_of_their_commits(scene: Scene) -> None:
+    scene.accepted("T1", needs("T1", "T3"), needs("T1", "T2"))
+    scene.accepted("T2")
+    scene.accepted("T3", on="T2")
+    asked: list[tuple[str, str]] = []
+
+    def mend(task: Task, onto: str, _evidence: ev.TasksClashed) -> str:
+        first = scene.commit(onto, {f"{task.id[1]}a": "x\n"}, "first")
+        return scene.commit(first, {f"{task.id[1]}b": "x\n"}, "second")
+
+    done = await scene.integrate(repairing(asked, mend))
+    assert [task for task, _ in asked] == ["T3", "T2"]
+    assert done.left_out == ()
+    assert scene.files(done.branch) >= {"T1", "2a", "2b", "3a", "3b"}
+
+
 @pytest.mark.parametrize("gives", ["nothing", "the same again"])
 async def test_a_repair_is_asked_for_once(scene: Scene, gives: str) -> None:
     scene.accepted("T1", together("T1", "T2"))

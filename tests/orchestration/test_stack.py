@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from captain.core.errors import GitError, UsageError, WorkspaceError
-from captain.orchestration.stack import Layer, Stack, StackConflict, publish, restack_above
+from captain.orchestration.stack import Layer, Restacking, Stack, StackConflict, publish, restack_above
 from captain.workspace import Repository
 from tests.workspace.repos import new_repo
+from tests.workspace.test_stacking import FILES, Commit, commits, make, replayed, usual
 
 RUN = "20261126-180000-abcd"
 NUMBERED = "".join(f"line {number}\n" for number in range(12))
@@ -227,3 +232,53 @@ async def test_a_branch_that_somebody_else_moved_stops_the_whole_transaction(sce
     with pytest.raises(WorkspaceError, match="is checked out in"):
         await publish(repository, RUN, done)
     assert scene.repo.git("rev-parse", f"captain/{RUN}/task/T1") == one
+
+
+def follows_as_git_does(folder: Path, made: list[Commit], amended: Commit) -> None:
+    """Three branches on top of one another; the lowest is made anew, and git replays the others one by one."""
+    repo = new_repo(folder, FILES)
+    base = repo.git("rev-parse", "HEAD")
+    layers, start = list[Layer](), base
+    for number, edits in enumerate(made, 1):
+        head = make(repo, start, [edits])
+        parents = (f"T{number - 1}",) if number > 1 else ()
+        layers.append(Layer(task=f"T{number}", branch="", head=head, start=start, on=(start,), parents=parents))
+        start = head
+    newest = make(repo, base, [amended], "amended")
+    expected: list[str] = []
+    onto = newest
+    for layer in layers[1:]:
+        tree, _ = replayed(repo, layer.start, onto, layer.head)
+        if tree is None:
+            break
+        onto = repo.git("rev-parse", "HEAD")
+        expected.append(tree)
+
+    async def work() -> Restacking:
+        stack = Stack(base=base, layers=tuple(layers)).with_head("T1", newest)
+        return await restack_above(await Repository.open(repo.root), stack, "T1")
+
+    done = anyio.run(work)
+
+    trees = [repo.git("rev-parse", f"{move.after.head}^{{tree}}") for move in done.moves]
+    assert trees == expected
+    left = [layer.task for layer in layers[1 + len(expected) :]]
+    assert [*(conflict.task for conflict in done.conflicts), *done.held] == left
+
+
+chains = given(made=st.lists(commits, min_size=3, max_size=3), amended=commits)
+
+
+@chains
+@settings(usual, max_examples=5)
+def test_a_whole_stack_follows_as_if_git_had_replayed_it(made: list[Commit], amended: Commit) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        follows_as_git_does(Path(folder), made, amended)
+
+
+@pytest.mark.slow
+@chains
+@settings(usual, max_examples=80)
+def test_many_stacks_follow_as_if_git_had_replayed_them(made: list[Commit], amended: Commit) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        follows_as_git_does(Path(folder), made, amended)

@@ -17,7 +17,7 @@ from captain.core.tasks import Triage
 from captain.reports import RunView, to_markdown
 from captain.reports.jsonable import to_dict
 from captain.reports.marks import code, fenced, plain, quoted
-from tests.reports.sample import HOSTILE, hostile_run, opened, opening, record, whole_run
+from tests.reports.sample import HOSTILE, SUITE, hostile_run, opened, opening, record, result, whole_run
 from tests.reports.snapshot import assert_matches
 from tests.reports.test_escape import hides_something
 
@@ -155,3 +155,21 @@ def test_permissions_are_told_once_each_with_how_often() -> None:
     assert "- **denied** to `open evil.example:443` for build-T1: the user said \\`no\\`" in text
     assert "- A person was asked 1 time." in text
     assert to_dict(view)["permissions"][2]["decision"] == denied
+
+
+def test_what_did_not_go_together_is_told_with_the_output_that_shows_it() -> None:
+    text = to_markdown(
+        RunView.of(
+            record(
+                *opening(),
+                ev.TasksClashed(task="T2", others=("T1",), results=(result(SUITE, 1, "2 != 3"),), ref="refs/x"),
+                ev.TaskChanged(task="T2", state="parked", reason="together with T1 it fails suite"),
+                ev.CollisionForecast(tasks=("T1", "T2"), paths=("a.py",)),
+            )
+        )
+    )
+    section = text.partition("## Accepted, but not together")[2].partition("\n## ")[0]
+    assert "- T2 fails `suite` (`python -m pytest -q`, exit 1) together with T1; it was left out." in section
+    assert "kept under `refs/x`" in section
+    assert "2 != 3" in section
+    assert "- T1 and T2 were about to collide in `a.py`" in text

@@ -71,13 +71,13 @@ Commit: TypeAlias = list[Edit]
 commits = st.lists(edits, min_size=1, max_size=3)
 
 
-def make(repo: Repo, on: str, made: list[Commit]) -> str:
+def make(repo: Repo, on: str, made: list[Commit], label: str = "commit") -> str:
     repo.git("checkout", "-q", "--detach", "--force", on)
     repo.git("clean", "-qfdx")
     for number, commit in enumerate(made, 1):
         for edit in commit:
             edit.apply(repo.root)
-        repo.commit({}, f"commit {number}")
+        repo.commit({}, f"{label} {number}")
     return repo.git("rev-parse", "HEAD")
 
 
