@@ -140,6 +140,31 @@ async def test_a_run_that_goes_on_under_a_larger_budget_pays_for_nothing_twice(t
     assert git(repo, "show", f"{outcome.branch}:calc.py") + "\n" == CALC_FIXED
 
 
+async def test_what_a_run_had_integrated_is_integrated_anew_with_what_comes_later(tmp_path: Path) -> None:
+    repo = calc_repository(tmp_path / "repo")
+    build = {
+        "Task T1:": [write("text.py", TEXT_FIXED), "Done."],
+        "Task T2:": [write("calc.py", CALC_FIXED), "Done."],
+    }
+    tasks = (shout_task("T1"), fix_task(id_="T2", depends_on=["T1"]))
+    team = crew([fix_triage(), plan(*tasks)], build, [review()] * 2)
+    first, _ = await sail(repo, tmp_path / "state", team, budget=captain.Budget(model_calls=6))
+    assert first.status == "budget"
+    assert git(repo, "show", f"{first.branch}:calc.py") + "\n" == CALC
+    carrier = captain.Captain(
+        team,
+        budget=captain.Budget(model_calls=9),
+        sandbox=UNCONFINED,
+        state_dir=tmp_path / "state",
+        options=captain.Options(review=ONE_LOOK),
+    )
+    async with carrier.resume(first.run) as run:
+        outcome = await run.result()
+    assert (outcome.status, outcome.branch) == ("succeeded", first.branch), outcome.summary
+    assert git(repo, "show", f"{outcome.branch}:calc.py") + "\n" == CALC_FIXED
+    assert git(repo, "show", f"{outcome.branch}:text.py") + "\n" == TEXT_FIXED
+
+
 async def test_time_that_runs_out_with_the_last_review_does_not_stop_the_integration(tmp_path: Path) -> None:
     clock = FakeClock()
 
