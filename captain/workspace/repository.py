@@ -214,7 +214,7 @@ class Repository:
         now = (await self.refs(ref)).get(ref)
         if now == old:
             message = f"The ref {ref} could not be set: {reason_of(answer)}"
-            raise GitError(message, argv=failed.argv, stderr=failed.stderr)
+            raise GitError(message, argv=failed.argv, stderr=failed.stderr, hint=failed.hint)
         was, found = (f"at {at}" if at else "absent" for at in (old, now))
         raise GitError(
             f"The ref {ref} was expected to be {was} but is {found}; something else has set it.",
