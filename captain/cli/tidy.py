@@ -50,7 +50,8 @@ def _lines(cleared: Cleared, *, dry_run: bool) -> Iterator[str]:
         yield f"{'would remove' if dry_run else 'removed'} {one_line(one.run)}: {_parts(one)}"
         for ref in one.going:
             if not ref.elsewhere:
-                yield f"  {one_line(ref.name)} at {ref.commit[:12]}, nowhere else: {ref.holds} ({one_line(ref.subject, 80)})"
+                what = f"{ref.holds} ({one_line(ref.subject, 80)})"
+                yield f"  {one_line(ref.name)} at {ref.commit[:12]}, nowhere else: {what}"
         for ref in one.branches_kept:
             where = f", checked out in {one_line(ref.checked_out)}" if ref.checked_out else ""
             yield f"  the branch {one_line(ref.name.removeprefix('refs/heads/'))} stays{where}"

@@ -18,6 +18,7 @@ from captain.runs import Project, stored_runs
 from captain.testing import git, make_repository
 from tests.cli.test_history import keep
 from tests.reports.sample import opening, record, whole_run
+from tests.root import ALLOW_ROOT
 from tests.runs.holding import held
 
 RUN = "20261121-160512-k3f9"
@@ -175,6 +176,42 @@ def test_what_a_kill_in_the_middle_leaves_is_on_record_and_goes_next_time(scene:
     assert len(scene.refs()) == 6
     assert scene.runs() == names[::-1]
     assert guarded(scene.gc("--older-than-days", "0")) == 0
+    assert scene.refs() == []
+    assert scene.runs() == []
+
+
+HOST = """
+import anyio, os, signal, sys
+from pathlib import Path
+from captain.sandbox import Sandbox
+from captain.workspace import Repository, Workspaces
+async def main():
+    repository = await Repository.open(Path(sys.argv[1]))
+    workspaces = Workspaces(repository, Path(sys.argv[2]), sys.argv[3], Sandbox.none())
+    async with workspaces.open("T1", repository.head) as copy:
+        await copy.box.write("unsaved.txt", b"unsaved")
+        os.kill(os.getpid(), signal.SIGKILL)
+anyio.run(main)
+"""
+
+
+def test_unsaved_work_in_a_copy_is_kept_first_and_its_run_stays_until_the_next_time(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.leave(RUN)
+    work = scene.project.workspaces
+    work.mkdir()
+    argv = [sys.executable, "-c", HOST, str(scene.repo), str(work), RUN]
+    assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
+    gc = scene.gc("--older-than-days", "0", *ALLOW_ROOT)
+    assert guarded(gc) == 0
+    out = capsys.readouterr().out
+    ref = f"{ids.salvaged_ref(RUN, 'T1')}-2"
+    assert f"kept now under {ref}" in out
+    assert git(scene.repo, "show", f"{ref}:unsaved.txt") == "unsaved"
+    assert scene.runs() == [RUN]
+    assert list(work.iterdir()) == []
+    assert guarded(gc) == 0
     assert scene.refs() == []
     assert scene.runs() == []
 
