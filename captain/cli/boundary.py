@@ -101,13 +101,15 @@ def _unexpected(error: Exception, *, debug: bool) -> None:
 
 def _save(trace: str) -> Path:
     """Beside the records of runs, or in a temporary file where that folder cannot be written."""
-    from captain.runs import default_state_dir
+    from captain.runs.state import default_state_dir, private_folder
 
     folder = default_state_dir() / "crashes"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
         path = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
-        path.write_text(trace, "utf-8", "backslashreplace")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(trace)
     except OSError:
         handle, name = tempfile.mkstemp(prefix="captain-crash-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

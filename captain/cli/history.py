@@ -47,7 +47,36 @@ def _row(run: StoredRun) -> tuple[str, str, str, str]:
 def _state(run: StoredRun, view: RunView) -> str:
     if view.status is not None:
         return words.verdict(view.status)
-    return "running" if run.alive else "interrupted"
+    return "going on" if run.alive else "interrupted"
+
+
+def facts(run: StoredRun) -> dict[str, object]:
+    """Of one run for other programs, with stable names."""
+    view = RunView.of(run.events())
+    return {
+        "run": run.id,
+        "state": view.status or _state(run, view).replace(" ", "_"),
+        "request": view.request,
+        "repository": view.repository,
+        "started_at": view.started_at,
+        "ended_at": view.ended_at,
+        "result_branch": view.result.branch if view.result else None,
+    }
+
+
+def lacking_base(run: StoredRun, git_dir: Path) -> str:
+    """A notice, if the commit that the run started from is not in the repository."""
+    import anyio
+
+    from captain.workspace.git import Git
+
+    base = RunView.of(run.events()).base
+    if not base:
+        return ""
+    args = ("cat-file", "-e", "--end-of-options", f"{base}^{{commit}}")
+    if anyio.run(lambda: Git(git_dir=git_dir).attempt(*args)).exit_code == 0:
+        return ""
+    return f"notice: the commit it started from, {one_line(base)}, is not in this repository; it can be read, no more"
 
 
 def print_report(view: RunView, *, as_json: bool) -> None:

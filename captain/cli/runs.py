@@ -13,6 +13,7 @@ from captain.cli import flags
 app = typer.Typer(name="runs", help="List the runs on record; show, forget, export or import them.")
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or its beginning.")]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 _Everywhere = Annotated[bool, typer.Option("--all", help="Runs of all repositories.")]
 
 
@@ -22,64 +23,87 @@ def runs(
     *,
     repo: flags.Repo = Path(),
     everywhere: _Everywhere = False,
+    as_json: _Json = False,
     state_dir: flags.StateDir = None,
 ) -> None:
     """List the runs on record, newest first; or one of the commands below."""
     if context.invoked_subcommand is None:
-        _list(repo, everywhere, state_dir)
+        _list(repo, everywhere, state_dir, as_json=as_json)
 
 
 @app.command("list")
-def list_(*, repo: flags.Repo = Path(), everywhere: _Everywhere = False, state_dir: flags.StateDir = None) -> None:
+def list_(
+    *,
+    repo: flags.Repo = Path(),
+    everywhere: _Everywhere = False,
+    as_json: _Json = False,
+    state_dir: flags.StateDir = None,
+) -> None:
     """List the runs on record, newest first."""
-    _list(repo, everywhere, state_dir)
+    _list(repo, everywhere, state_dir, as_json=as_json)
 
 
 @app.command()
-def show(run: _Run, *, state_dir: flags.StateDir = None) -> None:
-    """Say what is on record of a run: its state, its steps, and what had begun and has no outcome."""
-    from captain.cli import history
-    from captain.reports.escape import one_line
+def show(run: _Run, *, as_json: _Json = False, state_dir: flags.StateDir = None) -> None:
+    """Say what is on record of a run: its state, spend and steps, what it has left, and who carries it."""
+    from captain.cli import run_page
+    from captain.reports.jsonable import dumps
     from captain.runs import default_state_dir, find_run
 
-    found = find_run(state_dir or default_state_dir(), run)
-    print(history.list_runs((found,), width=None)[0])
-    facts = found.facts()
-    print(f"entries: {facts.entries}, of these {facts.events} events; finished steps: {facts.finished}")
-    if (holder := found.project.holder(found.id)) is not None:
-        print(f"carried by {one_line(str(holder))}")
-    for path, effect in facts.unfinished:
-        print(f"unfinished: {one_line(path)} ({effect})")
+    page = run_page.read(find_run((state_dir or default_state_dir()).absolute(), run))
+    if as_json:
+        print(dumps(page))
+        return
+    for line in run_page.lines(page):
+        print(line)
 
 
 @app.command()
 def gc(
+    named: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Only these; of a young one, only what something else reaches goes."),
+    ] = None,
     *,
     repo: flags.Repo = Path(),
     everywhere: _Everywhere = False,
     older_than_days: Annotated[
         int, typer.Option("--older-than-days", metavar="N", min=0, help="Only runs that ended so long ago.")
     ] = 30,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="N", min=0, help="Leave the N newest runs of each repository.")
+    ] = 0,
+    interrupted: Annotated[
+        bool, typer.Option("--interrupted", help="Runs that were interrupted too; they cannot be resumed any more.")
+    ] = False,
+    branches: Annotated[
+        bool, typer.Option("--branches", help="Their branches too, if something that stays reaches them.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    as_json: _Json = False,
+    allow_root: flags.AllowRoot = False,
     state_dir: flags.StateDir = None,
 ) -> None:
-    """Forget runs that are over: their records. Their refs, reports and copies stay."""
-    from captain.cli import history
-    from captain.runs import default_state_dir, stored_runs
-    from captain.runs.housekeeping import forget
+    """Remove what runs that are over have left: copies, refs, reports, and their records. Branches stay."""
+    from captain.cli import history, tidy
+    from captain.runs import Project, default_state_dir, find_run, stored_projects
+    from captain.workspace.clearing import Rules
 
-    before = datetime.now(UTC) - timedelta(days=older_than_days)
-    found = stored_runs(state_dir or default_state_dir(), None if everywhere else history.git_dir_of(repo))
-    over = [run for run in found if (ended := run.ended_at) is not None and ended <= before and not run.alive]
-    for project in dict.fromkeys(run.project for run in found):
-        ids = [run.id for run in over if run.project == project]
-        freed = forget(project.journal, ids, dry_run=dry_run)
-        for run in ids:
-            print(f"{'would forget' if dry_run else 'forgot'} {run}")
-        print(
-            f"{len(ids)} runs, {freed.entries} entries ({freed.entries_bytes} bytes), "
-            f"{freed.files} files ({freed.files_bytes} bytes)"
-        )
+    place = (state_dir or default_state_dir()).absolute()
+    runs = [find_run(place, name) for name in named or ()]
+    if everywhere or runs:
+        projects = tuple(dict.fromkeys(run.project for run in runs)) or stored_projects(place)
+    else:
+        projects = (Project.of(place, history.git_dir_of(repo)),)
+    rules = Rules(
+        before=datetime.now(UTC) - timedelta(days=older_than_days),
+        keep=keep,
+        named=frozenset(run.id for run in runs),
+        interrupted=interrupted,
+        branches=branches,
+        gone=everywhere,
+    )
+    tidy.clear_all(projects, rules, dry_run=dry_run, as_json=as_json, allow_root=allow_root)
 
 
 @app.command("export")
@@ -106,20 +130,27 @@ def import_(
 ) -> None:
     """Take the record of a run in, among those of a repository."""
     from captain.cli import history
-    from captain.runs import Project, default_state_dir
+    from captain.runs import Project, StoredRun, default_state_dir
     from captain.runs.transfer import import_run
 
     common_dir = history.git_dir_of(repo)
     project = Project.of(state_dir or default_state_dir(), common_dir)
     project.create(common_dir)
-    print(f"run {import_run(project.journal, file)} taken in")
+    run = import_run(project.journal, file)
+    print(f"run {run} taken in")
+    if notice := history.lacking_base(StoredRun(run, project), common_dir):
+        print(notice)
 
 
-def _list(repo: Path, everywhere: bool, state_dir: Path | None) -> None:
+def _list(repo: Path, everywhere: bool, state_dir: Path | None, *, as_json: bool) -> None:
     from captain.cli import history
+    from captain.reports.jsonable import dumps
     from captain.runs import default_state_dir, stored_runs
 
     found = stored_runs(state_dir or default_state_dir(), None if everywhere else history.git_dir_of(repo))
+    if as_json:
+        print(dumps({"schema": 1, "runs": [history.facts(run) for run in found]}))
+        return
     for line in history.list_runs(found, width=history.terminal_width()):
         print(line)
     if not found:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no look-alikes: people type these
+_RUN_ID = re.compile(rf"(\d{{8}}-\d{{6}})-[{_ALPHABET}]{{4}}", re.ASCII)
 
 
 def new_run_id(now: datetime) -> str:
     """Sorts by time and fits in a branch name, for example `20261121-160512-k3f9`."""
     return now.strftime("%Y%m%d-%H%M%S-") + "".join(secrets.choice(_ALPHABET) for _ in range(4))
+
+
+def began_at(run: str) -> datetime | None:
+    """When a run with that id began, in UTC; None if it is no id of a run."""
+    found = _RUN_ID.fullmatch(run)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def base_ref(run: str) -> str:

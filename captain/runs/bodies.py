@@ -41,7 +41,7 @@ class Bodies:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         draft = self.folder / f"{_DRAFT}{secrets.token_hex(8)}"
         try:
-            with draft.open("xb") as file:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

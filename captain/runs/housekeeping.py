@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from captain.core.errors import RunHeldError
+from captain.core.errors import JournalError, RunHeldError
 from captain.runs.bodies import Bodies
-from captain.runs.holds import holder, marks_beside
+from captain.runs.holds import Holder, Mark, give_up, holder, marks_beside, take_hold
 from captain.runs.sqlite import connect, explained, transaction
 
 
@@ -24,8 +26,44 @@ class Freed:
     files_bytes: int
 
 
-def forget(journal: Path, runs: Collection[str], *, dry_run: bool = False) -> Freed:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grip:
+    """Runs that are held for being removed: `tokens` by run. `refused` are those that others carry."""
+
+    mark: str = ""
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, Holder] = field(default_factory=dict)
+
+
+@contextmanager
+def gripped(journal: Path, runs: Collection[str]) -> Iterator[Grip]:
+    """Holds those of `runs` that nobody carries, so that nobody takes up again what is being removed."""
+    marks = marks_beside(journal)
+    mark = Mark(marks)
+    try:
+        tokens: dict[str, int] = {}
+        refused: dict[str, Holder] = {}
+        with contextlib.closing(connect(journal)) as connection, explained(journal, "written"):
+            with transaction(connection):
+                for run in runs:
+                    if (by := holder(connection, run, marks)) is not None:
+                        refused[run] = by
+                    else:
+                        tokens[run] = take_hold(connection, run, mark, marks, take_over=False)
+            try:
+                yield Grip(mark=mark.name, tokens=tokens, refused=refused)
+            finally:
+                with contextlib.suppress(sqlite3.Error, JournalError), transaction(connection):
+                    for run, token in tokens.items():
+                        give_up(connection, run, token)
+    finally:
+        mark.remove()  # which frees whatever could not be given up
+
+
+def forget(journal: Path, runs: Collection[str], *, dry_run: bool = False, grip: Grip | None = None) -> Freed:
     """Removes the records of `runs`, all or none. Raises `RunHeldError` if a process carries one of them.
+
+    What is held under `grip` is the caller's own.
 
     No writer can take up a body while it is removed: they hold the same lock when they keep one.
     """
@@ -34,7 +72,8 @@ def forget(journal: Path, runs: Collection[str], *, dry_run: bool = False) -> Fr
         with transaction(connection):
             entries = size_bytes = 0
             for run in runs:
-                if (by := holder(connection, run, marks)) is not None:
+                by = holder(connection, run, marks)
+                if by is not None and not (grip and _is_ours(connection, run, grip)):
                     raise RunHeldError(
                         f"Run {run} is carried by another: {by}; its record stays.",
                         run=run,
@@ -68,3 +107,8 @@ def forget(journal: Path, runs: Collection[str], *, dry_run: bool = False) -> Fr
         files=len(unused),
         files_bytes=sum(size for _, size in unused),
     )
+
+
+def _is_ours(connection: sqlite3.Connection, run: str, grip: Grip) -> bool:
+    row = connection.execute("SELECT holder, token FROM runs WHERE run = ?", (run,)).fetchone()
+    return row is not None and row == (grip.mark, grip.tokens.get(run))

@@ -54,7 +54,10 @@ class Project:
         """Makes the folder, private to the user, and notes which repository it belongs to."""
         try:
             private_folder(self.folder)
-            (self.folder / _ABOUT).write_text(json.dumps({"git_dir": str(common_dir.resolve())}), "utf-8")
+            about = json.dumps({"git_dir": str(common_dir.resolve())})
+            with open(self.folder / _ABOUT, "w", encoding="utf-8", opener=_privately) as file:
+                file.write(about)
+            os.close(_privately(str(self.journal), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC))  # SQLite keeps its mode
         except OSError as error:
             raise UsageError(
                 f"The state folder {self.folder} cannot be written: {error.strerror}.",
@@ -83,7 +86,7 @@ class Project:
 
     def make_run_folder(self, run: str) -> Path:
         folder = self.run_folder(run)
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         return folder
 
     def holder(self, run: str) -> Holder | None:
@@ -97,6 +100,10 @@ class Project:
 
     def is_held(self, run: str) -> bool:
         return self.holder(run) is not None
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def private_folder(folder: Path) -> None:

@@ -14,8 +14,9 @@ from typing import Any, Final
 from captain.core.errors import UsageError
 from captain.runs.bodies import Bodies
 from captain.runs.entries import Entry, decode_event
+from captain.runs.holds import holder, marks_beside
 from captain.runs.intents import read_intent
-from captain.runs.sqlite import Reader, connect, explained, insert, transaction
+from captain.runs.sqlite import Reader, connect, explained, insert, transaction, version_of
 
 FORMAT: Final = 1
 
@@ -28,6 +29,9 @@ _LIMIT_BYTES: Final = 2 * 1024**3
 def export_run(journal: Path, run: str, into: Path) -> int:
     """Writes a file that must not be there yet; gives the number of entries. Secrets are masked already."""
     with Reader.open(journal) as reader:
+        by = holder(reader.connection, run, marks_beside(journal)) if version_of(reader.connection) > 1 else None
+        if by is not None:
+            raise UsageError(f"Run {run} is going on: it is carried by {by}.", hint="Export it once it is over.")
         lines = [_line(entry) for entry in reader.entries(run)]
     if not lines:
         raise UsageError(f"There is no run {run} in {journal}.", hint="captain runs lists what there is.")

@@ -16,6 +16,7 @@ from typing import Final
 from captain.core.errors import GitError, UsageError
 from captain.sandbox.groups import StartGroup
 from captain.sandbox.process import HeadTail, Whole, execute
+from captain.workspace.stale_locks import lock_hint
 
 OLDEST: Final = (2, 38)  # the first with `merge-tree --write-tree`
 _ANSWER_BYTES: Final = 256 * 1024 * 1024
@@ -116,6 +117,7 @@ class Git:
             f"git {args[0]} failed in {self.git_dir}: {reason_of(answer)}",
             argv=(*_COMMAND, *args),
             stderr=answer.stderr,
+            hint=lock_hint(answer.stderr, self.git_dir),
         )
 
 

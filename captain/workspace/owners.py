@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,15 +85,15 @@ def base_name(commit: str) -> str:
     return f"{_BASE}{commit[:12]}-{secrets.token_hex(4)}"
 
 
-def claim_abandoned(folder: Path) -> list[Claim]:
+def claim_abandoned(folder: Path, runs: Collection[str] | None = None) -> list[Claim]:
     """Claims to all copies whose host is gone; what has no owner file is left alone, and so is what is in use."""
-    claims = (_claim(file) for file in _owner_files(folder) if not _is_base(file))
+    claims = (_claim(file) for file in _owner_files(folder, runs) if not _is_base(file))
     return [claim for claim in claims if claim]
 
 
-def claim_unused_bases(folder: Path) -> list[Claim]:
+def claim_unused_bases(folder: Path, runs: Collection[str] | None = None) -> list[Claim]:
     """Claims to base snapshots whose host is gone and on which no copy stands any more, not even an abandoned one."""
-    claims = (_claim(file) for file in _owner_files(folder) if _is_base(file) and not _is_stood_on(file))
+    claims = (_claim(file) for file in _owner_files(folder, runs) if _is_base(file) and not _is_stood_on(file))
     return [claim for claim in claims if claim]
 
 
@@ -126,8 +127,9 @@ def _seen(file: Path) -> Left | None:
         os.close(descriptor)
 
 
-def _owner_files(folder: Path) -> list[Path]:
-    return sorted(folder.resolve().glob(f"*/.*{_SUFFIX}"))
+def _owner_files(folder: Path, runs: Collection[str] | None = None) -> list[Path]:
+    files = sorted(folder.resolve().glob(f"*/.*{_SUFFIX}"))
+    return [file for file in files if runs is None or file.parent.name in runs]
 
 
 def _copy_beside(file: Path) -> Path:

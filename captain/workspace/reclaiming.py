@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +29,16 @@ class Salvaged:
     problem: str = ""
 
 
-async def reclaim(folder: Path, repository: Repository, sandbox: Sandbox) -> tuple[Salvaged, ...]:
-    """Clears copies of `repository` below `folder` that no process uses any more.
+async def reclaim(
+    folder: Path, repository: Repository, sandbox: Sandbox, *, runs: Collection[str] | None = None
+) -> tuple[Salvaged, ...]:
+    """Clears copies of `repository` below `folder` that no process uses any more; only those of `runs`, if given.
 
     A copy that cannot be saved stays and is reported each time; one with nothing unsaved just goes.
     Any number of processes may do this at once.
     """
     with anyio.CancelScope(shield=True):
-        claims = await to_thread.run_sync(claim_abandoned, folder)
+        claims = await to_thread.run_sync(claim_abandoned, folder, runs)
     found = []
     try:
         while claims:
@@ -44,7 +47,7 @@ async def reclaim(folder: Path, repository: Repository, sandbox: Sandbox) -> tup
         for claim in claims:
             claim.release()
     with anyio.CancelScope(shield=True):
-        await to_thread.run_sync(_remove_unused_bases, folder, repository)
+        await to_thread.run_sync(_remove_unused_bases, folder, repository, runs)
     return tuple(one for one in found if one)
 
 
@@ -63,9 +66,9 @@ async def _reclaim_one(claim: Claim, repository: Repository, sandbox: Sandbox) -
     return found
 
 
-def _remove_unused_bases(folder: Path, repository: Repository) -> None:
+def _remove_unused_bases(folder: Path, repository: Repository, runs: Collection[str] | None) -> None:
     """After the copies, which may stand on them; those of a copy that could not be saved stay with it."""
-    for claim in claim_unused_bases(folder):
+    for claim in claim_unused_bases(folder, runs):
         if claim.owner is None:
             finish(claim, not claim.copy.exists())
         else:

@@ -270,7 +270,7 @@ class Repository:
             )
         names = ", ".join(move.ref for move in moves)
         message = f"The ref{'s' * (len(moves) > 1)} {names} could not be set: {reason_of(answer)}"
-        raise GitError(message, argv=failed.argv, stderr=failed.stderr)
+        raise GitError(message, argv=failed.argv, stderr=failed.stderr, hint=failed.hint)
 
     async def _refuse_checked_out(self, ref: str) -> None:
         if not ref.startswith("refs/heads/"):

@@ -29,9 +29,9 @@ def test_runs_that_are_over_are_forgotten_and_others_stay(
     gc = ["runs", "gc", "--repo", repo, "--state-dir", state]
     assert guarded(gc) == 0
     assert guarded([*gc, "--older-than-days", "0", "--dry-run"]) == 0
-    assert f"would forget {RUN}" in capsys.readouterr().out
+    assert f"would remove {RUN}" in capsys.readouterr().out
     assert guarded([*gc, "--older-than-days", "0"]) == 0
-    assert f"forgot {RUN}" in capsys.readouterr().out
+    assert f"removed {RUN}" in capsys.readouterr().out
     assert guarded(["runs", "list", "--repo", repo, "--state-dir", state]) == 0
     out = capsys.readouterr().out
     assert OTHER in out
