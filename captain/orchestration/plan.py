@@ -286,13 +286,14 @@ def _provable(how: str) -> Broken:
 def search_problems(tasks: Sequence[Task], files: Sequence[str]) -> tuple[Broken, ...]:
     """Of a plan that only looks: each task in its own area."""
     found = [problem for task in tasks for problem in _form_problems(task)]
+    reach = {place: Reach.of(task.scope, files) for place, task in enumerate(tasks)}
     found += [
         Broken(
             rule="investigate inline first",
             how=f"{one.id} and {other.id} would both search {meeting!r}; give each an area of its own",
         )
-        for one, other in combinations(tasks, 2)
-        if (meeting := overlap(one.scope, other.scope, files))
+        for (here, one), (there, other) in combinations(enumerate(tasks), 2)
+        if (meeting := reach[here].meets(reach[there]))
     ]
     ids = Counter(task.id for task in tasks)
     return (*found, *(_formed(f"the id {task!r} is used {count} times") for task, count in ids.items() if count > 1))

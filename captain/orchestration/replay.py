@@ -113,6 +113,7 @@ def _voyage(stored: StoredRun, opened: RunOpened, journal: ReplayJournal) -> Voy
         options=options,
         files=(),
         desk=PermissionDesk(policy=Policy(), clock=clock, tell=journal.record),
+        state_dir=stored.project.folder.parent,
     )
 
 
