@@ -16,12 +16,14 @@ from captain.agent import Builder
 from captain.core.clock import Clock, SystemClock
 from captain.core.errors import JournalError, UsageError
 from captain.core.events import Recorded, Role, RunStatus
+from captain.core.questions import Question
 from captain.core.usage import Budget
 from captain.models import Model, Outfitter
-from captain.orchestration import Options, Setting, Team, Voyage, carry, open_voyage, resume_voyage
+from captain.orchestration import Options, Setting, Team, Voyage, carry, listening, open_voyage, resume_voyage
 from captain.reports import RunView, save
 from captain.review import Reviewer
 from captain.runs import default_state_dir, find_run
+from captain.runs.inbox import How
 from captain.sandbox import Sandbox
 
 __all__ = ["Captain", "Crew", "Options", "Outcome", "Run", "run", "run_sync", "start"]
@@ -89,7 +91,19 @@ class Run:
         """Every event from the first to `RunEnded`, at the reader's own pace."""
         return self._voyage.journal.follow()
 
-    def cancel(self) -> None:
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Those that were asked and have no answer yet."""
+        return self._voyage.questions.open
+
+    async def answer(self, question: str, choice: str = "", text: str = "") -> None:
+        """Answers a question by its id. Raises `UsageError` for one that is not open, and for what is no answer."""
+        await self._voyage.questions.answer(question, choice, text, by="host")
+
+    async def send(self, text: str, *, how: How = "steer", task: str | None = None) -> None:
+        raise NotImplementedError
+
+    def cancel(self, task: str | None = None) -> None:
         """Stops every agent and command of the run; what was done so far is kept."""
         self._scope.cancel()
 
@@ -113,7 +127,8 @@ class Run:
     async def _go(self) -> None:
         try:
             with self._scope:
-                await carry(self._voyage)
+                async with listening(self._voyage, self):
+                    await carry(self._voyage)
         except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
             self._defect = error
         finally:

@@ -23,7 +23,8 @@ import captain.api
 from captain.core import codec
 from captain.core.events import RunOpened
 from captain.core.messages import AssistantMessage, Request, Text, ToolResult
-from captain.models import ScriptedModel
+from captain.core.questions import Answered, Question
+from captain.models import ScriptedModel, call
 from captain.models.scripted import Scripted
 from captain.runs import SqliteStore, stored_runs
 from captain.runs.entries import Entry
@@ -73,7 +74,12 @@ def scripted(calls: Path, name: str, say: Callable[[str, int], Scripted]) -> Scr
 
 
 def as_captain(_: str, turn: int) -> Scripted:
-    return (fix_triage(), plan(fix_task(), shout_task("T2")))[turn]
+    asks = call("submit_triage", kind="clarify", reason="two readings", reply="Which of the two?")
+    return (asks, fix_triage(), plan(fix_task(), shout_task("T2")))[turn]
+
+
+async def as_user(question: Question) -> Answered:
+    return Answered(text="Both of them.") if question.kind == "clarify" else Answered(choice="leave")
 
 
 def as_build(text: str, turn: int) -> Scripted:
@@ -132,7 +138,7 @@ def captain_of(folder: Path) -> captain.Captain:
         crew(folder / "calls"),
         state_dir=folder / "state",
         sandbox=UNCONFINED,
-        options=captain.Options(review=ONE_LOOK),
+        options=captain.Options(review=ONE_LOOK, on_question=as_user),
     )
 
 

@@ -192,7 +192,7 @@ class Crewmate:
         """What `work` gives, and what it gave where that is on record; it changes nothing outside of the agent."""
         if self.journal is None:
             return await work()
-        return await self.journal.step(path, work, inputs=None, gives=gives, effect="read")
+        return await self.journal.step(path, work, inputs=None, gives=gives, effect="call")  # it may ask the model
 
     async def tell(self, event: Event) -> None:
         if self.journal is not None:

@@ -19,6 +19,10 @@ def closing_lines(outcome: Outcome) -> list[str]:
     lines = [f"{words.verdict(outcome.status)}: {visible(outcome.summary).strip()}".rstrip(": ")]
     if outcome.hint:
         lines.append(f"hint: {one_line(outcome.hint)}")
+    lines += [
+        f"open: {one_line(asked.id)}  {one_line(words.how_to_answer(outcome.run, asked))}"
+        for asked in view.open_questions
+    ]
     if view.unsandboxed:
         lines.append("unsandboxed: the commands of this run were not confined.")
     lines += [f"result: {one_line(outcome.branch)}", f"  {look_at(view, outcome.branch)}"] if outcome.branch else []

@@ -79,6 +79,15 @@ AllowHosts: TypeAlias = Annotated[
         "than once.",
     ),
 ]
+Yes: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        help="Take the recommended answer to every question; findings stay unaccepted, permissions ungiven.",
+        show_default=False,
+    ),
+]
 NoInput: TypeAlias = Annotated[
     bool, typer.Option("--no-input", help="Never ask; what would be asked for is denied.", show_default=False)
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from captain.cli import doctor, flags, runs, scope
+from captain.cli import doctor, flags, runs, scope, talking
 from captain.cli.boundary import Switches
 from captain.cli.finishing import finished
 from captain.cli.planning import plan
@@ -37,6 +37,9 @@ app.add_typer(runs.app)
 
 app.command()(resume)
 app.command()(replay)
+app.command()(talking.answer)
+app.command()(talking.send)
+app.command()(talking.cancel)
 app.command()(plan)
 app.command()(shortcuts)
 app.command()(review)
@@ -93,6 +96,7 @@ def run(
     allow_root: flags.AllowRoot = False,
     allow_host: flags.AllowHosts = None,
     approve_plan: flags.ApprovePlan = False,
+    yes: flags.Yes = False,
     no_input: flags.NoInput = False,
     state_dir: flags.StateDir = None,
     record: flags.RecordTo = None,
@@ -120,9 +124,12 @@ def run(
     from captain.api import Captain  # after what can be wrong in a call: it takes most of a second
     from captain.cli.approve import approver_at_hand
     from captain.cli.approve_plan import plan_approver
+    from captain.cli.ask import asker_at_hand
     from captain.cli.drive import pursue
     from captain.orchestration import Options
 
+    silent = no_input or as_json
+    on_question, unanswered = asker_at_hand(screen.hold, yes=yes, no_input=silent)
     options = Options(
         max_parallel=parallel,
         review=setup.review_policy_of(review_policy, rounds),
@@ -131,7 +138,9 @@ def run(
         include_dirty=include_dirty,
         allow_root=allow_root,
         policy=policy,
-        approver=approver_at_hand(screen.hold, no_input=no_input or as_json),
+        approver=approver_at_hand(screen.hold, no_input=silent),
+        on_question=on_question,
+        unanswered=unanswered,
     )
 
     async def carry() -> Outcome | None:

@@ -266,5 +266,16 @@ def _(event: ev.PermissionDecided, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.QuestionAsked, view: RunView) -> Iterator[str]:
+    yield f"{one_line(event.question.id)}  {clip(event.question.text)}"
+    yield f"{one_line(event.question.id)}  {one_line(words.how_to_answer(view.run, event.question))}"
+
+
+@_lines.register
+def _(event: ev.QuestionAnswered, _view: RunView) -> Iterator[str]:
+    yield f"{one_line(event.question)}  answered: {clip(words.answered(event))}"
+
+
+@_lines.register
 def _(event: ev.RunEnded, _view: RunView) -> Iterator[str]:
     yield f"{words.verdict(event.status)}{because(event.summary)}"

@@ -36,6 +36,7 @@ def plan(
     allow_root: flags.AllowRoot = False,
     allow_host: flags.AllowHosts = None,
     approve_plan: flags.ApprovePlan = False,
+    yes: flags.Yes = False,
     no_input: flags.NoInput = False,
     state_dir: flags.StateDir = None,
     record: flags.RecordTo = None,
@@ -63,10 +64,12 @@ def plan(
     from captain.api import Captain
     from captain.cli.approve import approver_at_hand
     from captain.cli.approve_plan import plan_approver
+    from captain.cli.ask import asker_at_hand
     from captain.cli.drive import pursue
     from captain.orchestration import Options
 
     silent = no_input or as_json
+    on_question, unanswered = asker_at_hand(screen.hold, yes=yes, no_input=silent)
     options = Options(
         review=setup.review_policy_of(review_policy, rounds),
         stop_after_plan=True,
@@ -76,6 +79,8 @@ def plan(
         allow_root=allow_root,
         policy=policy,
         approver=approver_at_hand(screen.hold, no_input=silent),
+        on_question=on_question,
+        unanswered=unanswered,
     )
 
     async def carry() -> Outcome | None:

@@ -39,6 +39,7 @@ def resume(
     ] = None,
     allow_root: flags.AllowRoot = False,
     allow_host: flags.AllowHosts = None,
+    yes: flags.Yes = False,
     no_input: flags.NoInput = False,
     state_dir: flags.StateDir = None,
     as_json: flags.AsJson = False,
@@ -64,15 +65,20 @@ def resume(
     stored = find_run(state_dir or default_state_dir(), run)
 
     from captain.cli.approve import approver_at_hand
+    from captain.cli.ask import asker_at_hand
     from captain.cli.drive import pursue
     from captain.orchestration import Options, settings_of
 
     before = settings_of(stored)
+    silent = no_input or as_json
+    on_question, unanswered = asker_at_hand(screen.hold, yes=yes, no_input=silent)
     options = Options(
         max_parallel=parallel or (before.max_parallel if before else 4),
         allow_root=allow_root,
         policy=setup.policy_of((*(before.hosts if before else ()), *(allow_host or ()))),
-        approver=approver_at_hand(screen.hold, no_input=no_input or as_json),
+        approver=approver_at_hand(screen.hold, no_input=silent),
+        on_question=on_question,
+        unanswered=unanswered,
     )
     carrier = _carrier(stored, chosen, before, options, state_dir)
 

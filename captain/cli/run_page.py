@@ -56,7 +56,10 @@ def read(run: StoredRun) -> dict[str, Any]:
             for left in leftovers(run.project.workspaces)
             if left.path.parent.name == run.id and left.kind != "base"
         ],
-        "questions": [],  # those that are open
+        "questions": [
+            {"id": asked.id, "text": asked.text, "answer_with": words.how_to_answer(run.id, asked)}
+            for asked in view.open_questions
+        ],
     }
 
 
@@ -68,6 +71,9 @@ def lines(page: dict[str, Any]) -> Iterator[str]:
         yield f"summary: {one_line(page['summary'], 400)}"
     yield f"spend: {page['spend_in_words']}"
     yield f"entries: {page['entries']}, of these {page['events']} events; finished steps: {page['finished_steps']}"
+    for asked in page["questions"]:
+        yield f"open question {one_line(asked['id'])}: {one_line(asked['text'], 400)}"
+        yield f"  {one_line(asked['answer_with'])}"
     if page["holder"]:
         yield f"carried by {one_line(page['holder'])}"
     for step in page["unfinished"]:

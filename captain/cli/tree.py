@@ -29,6 +29,7 @@ _LOOKS: Final[dict[TaskState, str]] = {
     "building": WORKING,
     "checking": WORKING,
     "reviewing": WORKING,
+    "waiting": WAITING,
     "accepted": DONE,
     "parked": LEFT,
     "failed": BROKEN,
@@ -64,6 +65,10 @@ def rows(view: RunView, now: datetime) -> list[Row]:
     if view.triage is not None and view.triage.leads_to_work:
         found.append(_plan(view))
     found += [_task(view, task, now) for task in view.tasks.values()]
+    found += [
+        Row(WAITING, f"{one_line(asked.id)}: {one_line(asked.text)}", (words.how_to_answer(one_line(view.run), asked),))
+        for asked in view.open_questions
+    ]
     found += _result(view)
     if view.ended is not None:
         look = {"succeeded": DONE, "answered": DONE, "planned": DONE, "failed": BROKEN, "declined": BROKEN}.get(

@@ -16,6 +16,7 @@ from captain.core.estimates import Estimate
 from captain.core.findings import Verdict
 from captain.core.house_rules import HouseRule
 from captain.core.loop_events import LoopEvent
+from captain.core.questions import AnsweredBy, Question
 from captain.core.tasks import CheckResult, FollowUp, Plan, Task, TaskState, Triage
 from captain.core.usage import Spend, Usage
 
@@ -346,6 +347,25 @@ class PermissionDecided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAsked:
+    """A person is asked; until there is an answer, what asked waits or is parked."""
+
+    question: Question
+    kind: Literal["question_asked"] = "question_asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAnswered:
+    """`question` is its id."""
+
+    question: str
+    choice: str
+    text: str
+    by: AnsweredBy
+    kind: Literal["question_answered"] = "question_answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     status: RunStatus
     summary: str
@@ -383,6 +403,8 @@ Event: TypeAlias = (
     | Kept
     | PermissionAsked
     | PermissionDecided
+    | QuestionAsked
+    | QuestionAnswered
     | RunEnded
 )
 

@@ -172,7 +172,7 @@ class FollowUp:
 
 
 TaskState: TypeAlias = Literal[
-    "planned", "building", "checking", "reviewing", "accepted", "parked", "failed", "cancelled"
+    "planned", "building", "checking", "reviewing", "waiting", "accepted", "parked", "failed", "cancelled"
 ]
 
 AT_WORK: Final[frozenset[TaskState]] = frozenset({"planned", "building", "checking", "reviewing"})
@@ -180,9 +180,10 @@ AT_WORK: Final[frozenset[TaskState]] = frozenset({"planned", "building", "checki
 
 _NEXT: Final[dict[TaskState, frozenset[TaskState]]] = {
     "planned": frozenset({"building", "parked", "failed", "cancelled"}),
-    "building": frozenset({"checking", "parked", "failed", "cancelled"}),
-    "checking": frozenset({"reviewing", "building", "parked", "failed", "cancelled"}),
-    "reviewing": frozenset({"building", "accepted", "parked", "failed", "cancelled"}),
+    "building": frozenset({"checking", "waiting", "parked", "failed", "cancelled"}),
+    "checking": frozenset({"reviewing", "building", "waiting", "parked", "failed", "cancelled"}),
+    "reviewing": frozenset({"building", "waiting", "accepted", "parked", "failed", "cancelled"}),
+    "waiting": frozenset({"building", "checking", "reviewing", "parked", "failed", "cancelled"}),  # for an answer
     "accepted": frozenset({"parked"}),
     "parked": frozenset(),
     "failed": frozenset(),

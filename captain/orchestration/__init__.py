@@ -3,6 +3,7 @@
 from captain.orchestration.approval import Accept, Approval, Edited, PlanApprover, PlanOffer, Reject, Reply
 from captain.orchestration.carry import carry
 from captain.orchestration.context import Options, Team, Voyage
+from captain.orchestration.listening import listening
 from captain.orchestration.opening import Setting, open_voyage, resume_voyage
 from captain.orchestration.replay import differing, replay
 from captain.orchestration.settings import RunSettings, settings_of
@@ -22,6 +23,7 @@ __all__ = [
     "Voyage",
     "carry",
     "differing",
+    "listening",
     "open_voyage",
     "replay",
     "resume_voyage",

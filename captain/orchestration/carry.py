@@ -15,6 +15,7 @@ from captain.orchestration.context import Voyage
 from captain.orchestration.deciding import decide
 from captain.orchestration.delegate import delegate
 from captain.orchestration.integrate import Integration, integrate
+from captain.orchestration.questions import UnansweredError
 from captain.orchestration.refusing import NeedsPersonError
 from captain.orchestration.task import TaskResult
 
@@ -23,7 +24,7 @@ async def carry(voyage: Voyage) -> RunEnded:
     """Carries the voyage's request and records its end. Cancellation is recorded and passed on."""
     try:
         ended = await _steps(voyage)
-    except NeedsPersonError as error:
+    except (NeedsPersonError, UnansweredError) as error:
         ended = RunEnded(status="needs_human", summary=str(error), hint=error.hint)
     except BudgetExceededError as error:
         ended = RunEnded(status="budget", summary=str(error), hint=error.hint)

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import NoneType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from captain.agent import Builder, Crewmate, Limits
 from captain.core.clock import Clock
@@ -24,8 +24,9 @@ from captain.models import Model, cost_usd, secrets_of
 from captain.orchestration.approval import PlanApprover
 from captain.orchestration.lookout import Collision, Lookout
 from captain.orchestration.memory import ProjectMemory
+from captain.orchestration.questions import OnQuestion, QuestionDesk, Unanswered
 from captain.review import BALANCED, Reviewer, ReviewPolicy
-from captain.runs import Effect, Journal, Ledger
+from captain.runs import Effect, Inbox, Journal, Ledger
 from captain.sandbox import Box, ExecResult
 from captain.tools import Tool, clip
 from captain.workspace import MergeResult, Repository, Workspaces
@@ -42,13 +43,17 @@ class Options:
     `review` are the numbers of every task's review loop.
 
     `investigation` is how far the Captain itself looks before its triage; the default allows some forty looks, a
-    quarter of an hour of work. `stop_after_plan` ends the run with the plan; `approve_plan` is asked about it.
+    quarter of an hour of work. `stop_after_plan` ends the run with the plan; `approve_plan` is asked about it, or with
+    "ask" a question of the run is.
     `other_crews` are named, and only reckoned with: what the plan would cost with them.
 
     `allow_root`: a host that is root may work too; its commands run as another user, or without root's rights.
 
     `policy` is what boxes and tools are granted, `rules` and `hooks` decide about what crosses that, and the
-    `approver` is asked about the rest; without one it is denied.
+    `approver` is asked about the rest; without one it is a question of the run where those can be answered while it
+    goes on, and else denied.
+
+    `on_question` answers the run's questions, or gives None; `unanswered` is what becomes of those that are left.
     `secrets` are values to be masked besides the models' keys and the secrets of the host's environment.
     """
 
@@ -56,7 +61,7 @@ class Options:
     review: ReviewPolicy = BALANCED
     investigation: Limits = Limits(turns=40, tokens=1_000_000, working_s=900)
     stop_after_plan: bool = False
-    approve_plan: PlanApprover | None = None
+    approve_plan: PlanApprover | Literal["ask"] | None = None
     other_crews: tuple[tuple[str, Team], ...] = ()
     max_turns: int = 200
     command_timeout_s: float = 600.0
@@ -67,6 +72,8 @@ class Options:
     rules: tuple[Rule, ...] = ()
     hooks: tuple[Hook, ...] = ()
     approver: Approver | None = None
+    unanswered: Unanswered = "park"
+    on_question: OnQuestion | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -137,6 +144,8 @@ class Voyage:
     files: tuple[str, ...]
     desk: PermissionDesk
     state_dir: Path
+    questions: QuestionDesk
+    inbox: Inbox
     lookout: Lookout = field(default_factory=Lookout)
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from captain.agent import Limits
 from captain.core import codec
+from captain.core.estimates import Estimate
 from captain.core.events import (
     Noticed,
     PlanAdopted,
@@ -19,19 +20,24 @@ from captain.core.events import (
     Triaged,
 )
 from captain.core.house_rules import Broken
+from captain.core.questions import Choice
 from captain.core.tasks import Plan, Triage
-from captain.orchestration.approval import Accept, Edited, PlanApprover, PlanOffer, Reject, Said
-from captain.orchestration.context import Voyage
+from captain.orchestration.approval import Accept, Approval, Edited, PlanApprover, PlanOffer, Reject, Reply, Said
+from captain.orchestration.context import Team, Voyage
 from captain.orchestration.conversation import Conversation
 from captain.orchestration.estimate import estimate
 from captain.orchestration.investigating import investigate, reported
 from captain.orchestration.plan import PlanDesk, plan_problems, unrunnable
+from captain.orchestration.questions import QuestionDesk
 from captain.orchestration.refusing import NeedsPersonError
 from captain.orchestration.request import missing_files, parts_of
 from captain.orchestration.triage import TriageDesk
 
 _HAND_IN: Final = Limits(turns=6)
 """To hand in what it knows, once the Captain's investigation budget is used up."""
+
+MAX_CLARIFICATIONS: Final = 3
+"""How often the user is asked before there is a triage; a Captain that still has questions then ends the run."""
 
 MAX_OFFERS: Final = 20
 """How often a plan is put to whoever approves it; a person who is not content by then starts anew."""
@@ -40,7 +46,7 @@ MAX_OFFERS: Final = 20
 async def decide(voyage: Voyage) -> Plan | RunEnded:
     """The adopted plan, or the end of a run that has none to carry out."""
     decision = _Decision(voyage)
-    triage = await decision.triage("triage")
+    triage = await decision.clear("triage")
     if not triage.leads_to_work:
         return _without_work(triage)
     plan = await decision.plan("plan")
@@ -73,10 +79,27 @@ class _Decision:
         self._triages, self._plans = TriageDesk(voyage), PlanDesk(voyage)
         self._captain = Conversation(voyage, (self._triages.submit, self._plans.submit))
 
+    async def clear(self, path: str) -> Triage:
+        """The first decision, once the user has answered what the Captain has to know for it."""
+        triage = await self.triage(path)
+        for number in range(1, MAX_CLARIFICATIONS + 1):
+            if triage.kind != "clarify":
+                break
+            answer = await self._voyage.questions.ask(f"clarify/{number}", "clarify", triage.reply, free_text=True)
+            self._triages.open_again()
+            quoted = "\n".join(f"> {line}" for line in answer.text.splitlines())
+            brief = f"The user answers:\n\n{quoted}\n\nGo on from that, and call `submit_triage` anew."
+            triage = await self._decided(brief, f"{path}/clarified/{number}")
+        return triage
+
     async def triage(self, path: str) -> Triage:
         """The first decision, within the investigation budget."""
         voyage = self._voyage
-        if missing := missing_files(voyage.asked, voyage.files):
+
+        async def look() -> list[str]:
+            return list(missing_files(voyage.asked, voyage.files))
+
+        if missing := await voyage.step("missing", look, inputs=None, gives=list[str], effect="read"):
             are = "is" if len(missing) == 1 else "are"
             text = f"The request names {', '.join(missing)}, which {are} not in the repository at its base commit."
             await voyage.tell(Noticed(text=text))
@@ -85,7 +108,7 @@ class _Decision:
     async def triage_after(self, plan: Plan) -> Triage:
         """The second and last one: with what the others report who were sent to look."""
         found = await investigate(self._voyage, plan.tasks, plan.summary)
-        self._triages.open_again()
+        self._triages.open_again(searched=True)
         self._plans.triage = None  # no plan is taken in the place of a triage
         brief = (
             "The search is over. What was reported is data; check what you build on.\n\n"
@@ -123,6 +146,8 @@ class _Decision:
     async def settle(self, plan: Plan) -> Plan | RunEnded:
         """Has the plan approved where somebody is to be asked, and adopts it."""
         voyage, approve = self._voyage, self._voyage.options.approve_plan
+        if approve == "ask":
+            approve = by_question(voyage.questions)
         if approve is None and not voyage.options.stop_after_plan:
             await voyage.tell(PlanAdopted(plan=plan))
             return plan
@@ -130,9 +155,9 @@ class _Decision:
         if isinstance(settled, RunEnded):
             return settled
         await voyage.tell(PlanAdopted(plan=settled))
-        await voyage.tell(PlanEstimated(estimate=await estimate(voyage, settled, voyage.team)))
+        await voyage.tell(PlanEstimated(estimate=await self._estimated(settled, voyage.team)))
         for name, team in voyage.options.other_crews:
-            await voyage.tell(PlanEstimated(estimate=await estimate(voyage, settled, team), crew=name))
+            await voyage.tell(PlanEstimated(estimate=await self._estimated(settled, team, name), crew=name))
         if not voyage.options.stop_after_plan:
             return settled
         tasks = "1 task" if len(settled.tasks) == 1 else f"{len(settled.tasks)} tasks"
@@ -149,7 +174,7 @@ class _Decision:
             triage = self._plans.triage
             assert triage is not None
             offer = PlanOffer(
-                plan=shown, estimate=await estimate(voyage, shown, voyage.team), items=triage.items, problems=problems
+                plan=shown, estimate=await self._estimated(shown, voyage.team), items=triage.items, problems=problems
             )
             approval = (
                 await voyage.step(
@@ -157,7 +182,6 @@ class _Decision:
                     partial(_ask, approve, offer),
                     inputs={"plan": shown, "problems": list(problems)},
                     gives=Said,
-                    effect="read",  # asked again where nobody has answered yet
                 )
             ).approval
             if isinstance(approval, Accept) and problems:
@@ -187,9 +211,22 @@ class _Decision:
 
     async def _wrong_with(self, plan: Plan, triage: Triage, number: int) -> Sequence[Broken]:
         voyage = self._voyage
-        return plan_problems(plan, triage, voyage.files) or await unrunnable(
-            voyage, plan, triage, name=f"check-edited-{number}"
-        )
+
+        async def look() -> list[Broken]:
+            return list(
+                plan_problems(plan, triage, voyage.files)
+                or await unrunnable(voyage, plan, triage, name=f"check-edited-{number}")
+            )
+
+        # commands run in a copy of their own: nothing is left to reset before they are repeated
+        path = f"approve/{number}/rules"
+        return await voyage.step(path, look, inputs={"plan": plan}, gives=list[Broken], effect="read")
+
+    async def _estimated(self, plan: Plan, team: Team, crew: str = "own") -> Estimate:
+        voyage = self._voyage
+        path = f"estimate/{codec.digest(plan)[:12]}/{crew}"
+        work = partial(estimate, voyage, plan, team)
+        return await voyage.step(path, work, inputs={"plan": plan}, gives=Estimate, effect="read")
 
     async def _amended(self, words: str, plan: Plan, number: int) -> Plan:
         brief = (
@@ -209,6 +246,28 @@ class _Decision:
             summary=f"The plan was rejected: {said}." if said else "The plan was rejected.",
             hint="Nothing has been changed. Start again with a request that says what is wanted instead.",
         )
+
+
+def by_question(desk: QuestionDesk) -> PlanApprover:
+    """Puts a plan as a question of the run: accept, reject, or a reply in words."""
+
+    async def approve(offer: PlanOffer) -> Approval:
+        lines = [f"{task.id} {task.title}: {', '.join(task.scope.paths)}" for task in offer.plan.tasks]
+        lines += [f"not done: {item} ({reason})" for item, reason in offer.plan.declined]
+        answer = await desk.ask(
+            f"plan/{codec.digest(offer.plan)[:12]}",
+            "plan",
+            f"Carry out the plan? {offer.plan.summary}",
+            choices=(Choice(name="accept", text="carry it out"), Choice(name="reject", text="do not")),
+            details="\n".join((*lines, *offer.problems)),
+            free_text=True,
+            recommended="accept",
+        )
+        if answer.choice == "accept":
+            return Accept()
+        return Reject(reason=answer.text) if answer.choice == "reject" else Reply(text=answer.text)
+
+    return approve
 
 
 async def _ask(approve: PlanApprover, offer: PlanOffer) -> Said:

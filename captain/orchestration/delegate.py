@@ -22,12 +22,12 @@ from captain.tools import web_tools, working
 async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
     """Carries out all tasks, those at once whose dependencies allow it; results stand in plan order."""
     crew = _crew(voyage)
-    slots = anyio.CapacityLimiter(voyage.options.max_parallel)
+    slots = anyio.Semaphore(voyage.options.max_parallel)
     done = {task.id: anyio.Event() for task in plan.tasks}
     results: dict[str, TaskResult] = {}
 
     async def run(task: Task) -> TaskResult:
-        work = TaskWork(voyage, task, crew)
+        work = TaskWork(voyage, task, crew, slots)
         try:
             for parent in task.depends_on:
                 await done[parent].wait()

@@ -22,9 +22,11 @@ from captain.guards import PermissionDesk
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.memory import ProjectMemory
 from captain.orchestration.project_files import ignored_settings
+from captain.orchestration.questions import QuestionApprover, QuestionDesk
 from captain.orchestration.settings import OpenedFacts, RunSettings
 from captain.runs import (
     Happened,
+    Inbox,
     Ledger,
     Project,
     Repeat,
@@ -79,7 +81,7 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
     base = repository.head
     if repository.dirty and setting.options.include_dirty:
         base = await repository.snapshot_work_tree(f"Uncommitted changes at the start of run {run}")
-    async with _held(project, run, setting) as journal:
+    async with _held(project, run, setting) as (journal, inbox):
         facts = await _facts(repository, base, setting, journal)
         opened = RunOpened(
             run=run,
@@ -93,7 +95,14 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
         )
         await journal.record(opened)
         async with _under_way(
-            opened, facts, repository=repository, project=project, sandbox=sandbox, setting=setting, journal=journal
+            opened,
+            facts,
+            repository=repository,
+            project=project,
+            sandbox=sandbox,
+            setting=setting,
+            journal=journal,
+            inbox=inbox,
         ) as voyage:
             yield voyage, project.make_run_folder(run)
 
@@ -116,12 +125,19 @@ async def resume_voyage(stored: StoredRun, repo: Path | None, setting: Setting) 
         ) from None
     sandbox = await _sandbox(setting)
     project = stored.project
-    async with _held(project, stored.id, setting) as journal:
+    async with _held(project, stored.id, setting) as (journal, inbox):
         project.create(repository.common_dir)
         await journal.record(RunResumed(crew=setting.team.names(), sandbox=sandbox.name))
         facts = await _facts(repository, opened.base, setting, journal)
         async with _under_way(
-            opened, facts, repository=repository, project=project, sandbox=sandbox, setting=setting, journal=journal
+            opened,
+            facts,
+            repository=repository,
+            project=project,
+            sandbox=sandbox,
+            setting=setting,
+            journal=journal,
+            inbox=inbox,
         ) as voyage:
             await _reopen_loops(voyage)
             yield voyage, project.make_run_folder(stored.id)
@@ -154,12 +170,12 @@ async def _sandbox(setting: Setting) -> Sandbox:
 
 
 @asynccontextmanager
-async def _held(project: Project, run: str, setting: Setting) -> AsyncIterator[RunJournal]:
+async def _held(project: Project, run: str, setting: Setting) -> AsyncIterator[tuple[RunJournal, Inbox]]:
     store = await SqliteStore.open(project.journal, run)
     try:
         named = secret_variables() | secret_variables(setting.options.policy.env)
         masker = Masker([*setting.team.secrets(), *setting.options.secrets], named=named)
-        yield await RunJournal.open(store, setting.clock, masker, settle=_settle)
+        yield await RunJournal.open(store, setting.clock, masker, settle=_settle), store
     finally:
         await store.aclose()
 
@@ -186,12 +202,14 @@ async def _under_way(
     sandbox: Sandbox,
     setting: Setting,
     journal: RunJournal,
+    inbox: Inbox,
 ) -> AsyncIterator[Voyage]:
     options = facts.settings.held(setting.options)
     recorded = journal.events
     repository = repository.dating(recorded[0].at)  # a commit that is made again is the same commit
     spent = spent_of(one.event for one in recorded)
     used_s = worked_s(spans_of(recorded, begins=(RunOpened, RunResumed)))
+    questions = QuestionDesk(opened.run, journal, unanswered=options.unanswered, on_question=options.on_question)
     voyage = Voyage(
         run=opened.run,
         request=opened.request,
@@ -205,11 +223,13 @@ async def _under_way(
         memory=facts.memory,
         options=options,
         files=await repository.files(opened.base),
+        questions=questions,
+        inbox=inbox,
         desk=PermissionDesk(
             policy=options.policy,
             clock=setting.clock,
             tell=journal.record,
-            approver=options.approver,
+            approver=options.approver or (QuestionApprover(questions) if questions.can_ask else None),
             rules=options.rules,
             hooks=options.hooks,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from captain.core import codec
@@ -18,8 +18,9 @@ from captain.guards import PermissionDesk
 from captain.models import Model, Profile
 from captain.orchestration.carry import carry
 from captain.orchestration.context import Options, Team, Voyage
+from captain.orchestration.questions import QuestionDesk
 from captain.orchestration.settings import OpenedFacts
-from captain.runs import Ledger, ReplayJournal, StoredRun, came_to_an_end
+from captain.runs import Inbox, Ledger, ReplayJournal, StoredRun, came_to_an_end
 from captain.workspace import Repository, Workspaces
 
 _WHY: Final = "A replay has nothing but the record"
@@ -82,16 +83,18 @@ async def replay(stored: StoredRun) -> tuple[Recorded, ...]:
             hint=f"captain resume {stored.id} goes on with it.",
         )
     opened = next(one.event for one in journal.events if isinstance(one.event, RunOpened))
-    now = await carry(_voyage(stored, opened, journal))
+    now = await carry(_voyage(stored, opened, journal, planned=ended.status == "planned"))
     if codec.to_json(now) != codec.to_json(ended):
         raise _beyond(f"ended it as {now.status} ({now.summary})")
     return journal.produced
 
 
-def _voyage(stored: StoredRun, opened: RunOpened, journal: ReplayJournal) -> Voyage:
+def _voyage(stored: StoredRun, opened: RunOpened, journal: ReplayJournal, *, planned: bool) -> Voyage:
     facts = codec.from_json(OpenedFacts, stored.result("open") or "")
     clock = SystemClock()
-    options = facts.settings.held(Options())
+    options = facts.settings.held(Options(stop_after_plan=planned))
+    if journal.knows("approve/1"):
+        options = replace(options, approve_plan="ask")
     players = [(role, cast("Model", _Silent(name, Profile(family="replay")))) for role, name in opened.crew]
     team = Team(
         captain=next(model for role, model in players if role == "captain"),
@@ -114,6 +117,8 @@ def _voyage(stored: StoredRun, opened: RunOpened, journal: ReplayJournal) -> Voy
         files=(),
         desk=PermissionDesk(policy=Policy(), clock=clock, tell=journal.record),
         state_dir=stored.project.folder.parent,
+        questions=QuestionDesk(opened.run, journal),
+        inbox=cast("Inbox", _Nothing("inbox")),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -31,13 +32,19 @@ from captain.core.loop_events import (
     ReviewStarted,
     standing,
 )
+from captain.core.questions import Choice
 from captain.core.tasks import AT_WORK, CheckResult, FollowUp, Task, TaskState, next_state
 from captain.models import Model
 from captain.orchestration.context import Voyage
+from captain.orchestration.questions import UnansweredError
 from captain.review import BuildFixer, LoopReport, ModelReviewer, Reviewer, ReviewLoop, report_from
 from captain.workspace import ImportRefusedError, Workspace, judge
 
 _SAID: Final = 5  # sentences; more are counted
+_ESCALATION: Final = (
+    Choice(name="accept", text="take it as it is"),
+    Choice(name="leave", text="leave it parked on its branch"),
+)
 _TRUSTWORTHY: Final = ("converged", "converged_with_residuals")
 
 
@@ -83,11 +90,12 @@ class _Reviewed:
 class TaskWork:
     """One task on its way. `state` changes only by the moves a task may make."""
 
-    def __init__(self, voyage: Voyage, task: Task, crew: Crew) -> None:
+    def __init__(self, voyage: Voyage, task: Task, crew: Crew, slots: anyio.Semaphore) -> None:
         self.task = task
         self.state: TaskState = "planned"
         self._voyage = voyage
         self._crew = crew
+        self._slots = slots
 
     async def go(self, state: TaskState, reason: str = "") -> None:
         before, self.state = self.state, next_state(self.state, state)
@@ -241,15 +249,44 @@ class TaskWork:
             return replace(await self.end("parked", reason), over_budget=True)
         if report.broken:
             return await self.end("failed", f"checks fail in its best state ({why})")
-        if not report.acceptable:
-            return await self.end("parked", f"findings are open in its best state ({why})")
-        if report.unmet:
-            return await self.end("parked", f"nothing shows that {', '.join(report.unmet)} is met ({why})")
-        if report.verdict == "needs_human":
-            return await self.end("parked", why)
         reason = report.conclusion.reason if report.verdict in _TRUSTWORTHY else why
+        if (doubt := _doubt(report, why)) is not None:
+            if not await self._accepted_all_the_same(doubt, report):
+                return await self.end("parked", doubt)
+            reason = f"accepted by a person, although {doubt}"
         result = await self.end("accepted", reason, head)
         return replace(result, checks=report.checks, over_budget=report.spent is not None)
+
+    async def _accepted_all_the_same(self, doubt: str, report: LoopReport) -> bool:
+        """Whether a person takes the responsibility for what the loop could not bring to a good end."""
+        left = [f"{case.severity}: {case.finding.path}: {case.finding.claim}" for case in report.residuals]
+        try:
+            async with self._waiting():
+                answer = await self._voyage.questions.ask(
+                    f"task/{self.task.id}/escalation{self._again()}",
+                    "escalation",
+                    f"{self.task.id} ({self.task.title}) has come to its end, and {doubt}.",
+                    choices=_ESCALATION,
+                    task=self.task.id,
+                    details="\n".join(left),
+                    recommended="leave",
+                )
+        except UnansweredError:
+            return False
+        return answer.choice == "accept"
+
+    @asynccontextmanager
+    async def _waiting(self) -> AsyncIterator[None]:
+        """While a person is asked, the task's place is another's."""
+        before = self.state
+        await self.go("waiting", "for an answer")
+        self._slots.release()
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._slots.acquire()
+        await self.go(before, "")
 
     async def _branch(self, kept: str, start: str) -> str:
         """The task's branch: what the loop handed back as one commit on top of `start`.
@@ -339,6 +376,15 @@ class _Author:
         )
         await voyage.note([follow_up])
         return head
+
+
+def _doubt(report: LoopReport, why: str) -> str | None:
+    """Why what the loop hands back is not accepted without a person's word."""
+    if not report.acceptable:
+        return f"findings are open in its best state ({why})"
+    if report.unmet:
+        return f"nothing shows that {', '.join(report.unmet)} is met ({why})"
+    return why if report.verdict == "needs_human" else None
 
 
 def _moved(state: TaskState, event: LoopEvent) -> tuple[TaskState, str]:

@@ -87,9 +87,9 @@ class TriageDesk:
         """One triage is taken: from now on a plan is wanted, also where a resumed run remembers the one it took."""
         self._taken = True
 
-    def open_again(self) -> None:
-        """For the triage after a search, which is the last one."""
-        self.searched, self._taken = True, False
+    def open_again(self, *, searched: bool = False) -> None:
+        """For another triage, after an answer of the user's or after a search."""
+        self.searched, self._taken = self.searched or searched, False
 
     def _tool(self) -> FunctionTool:
         @tool(effect="execute")

@@ -149,3 +149,17 @@ def search(view: RunView) -> Iterator[str]:
         if found.problem:
             yield ""
             yield f"It had to stop: {plain(found.problem)}."
+
+
+def questions(view: RunView) -> Iterator[str]:
+    """Open ones first, each with the command that answers it."""
+    for asked in sorted(view.questions.values(), key=lambda asked: asked.answer is not None):
+        question = asked.question
+        state = "open" if asked.answer is None else "answered"
+        yield f"- **{state}** {plain(question.id)}: {plain(question.text)}"
+        for line in question.details.splitlines():
+            yield f"  - {plain(line)}"
+        if asked.answer is not None:
+            yield f"  - {plain(words.answered(asked.answer))}"
+        else:
+            yield f"  - {code(words.how_to_answer(view.run, question))}"

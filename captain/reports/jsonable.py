@@ -68,6 +68,13 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "follow_ups": view.follow_ups,
         "branches": [_without_kind(branch) for branch in view.branches.values()],
         "kept": [_without_kind(kept) for kept in view.kept],
+        "questions": [
+            {
+                "question": asked.question,
+                "answer": _without_kind(asked.answer) if asked.answer is not None else None,
+            }
+            for asked in view.questions.values()
+        ],
         "permissions": [_without_kind(decided) for decided in view.permissions],
         "rules_held": [
             {"rule": held.rule, "says": held.says, "times": held.times, "stopped": list(held.stopped)}

@@ -27,6 +27,7 @@ def to_markdown(view: RunView) -> str:
         ("What was asked for", asking.items),
         ("The plan", asking.plan),
         ("What it is going to cost", asking.estimate),
+        ("Questions", asking.questions),
         ("Look at the result", _commands),
         ("What was done", _tasks),
         ("Evidence", _evidence),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from captain.core.events import AgentEnded, ReproductionRan, Role
+from captain.core.events import AgentEnded, QuestionAnswered, ReproductionRan, Role
+from captain.core.questions import Question
 from captain.core.tasks import CheckResult, Diagnosis
 
 
@@ -22,6 +23,14 @@ class AgentView:
     tool_calls: int = 0
     compactions: int = 0
     ended: AgentEnded | None = None
+
+
+@dataclass(slots=True)
+class QuestionView:
+    """A question, and what was said to it."""
+
+    question: Question
+    answer: QuestionAnswered | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

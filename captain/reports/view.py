@@ -12,11 +12,12 @@ from captain.core import events as ev
 from captain.core.actions import describe
 from captain.core.estimates import Estimate
 from captain.core.events import Event, Recorded, Role, RunStatus
+from captain.core.questions import Question
 from captain.core.tasks import CheckResult, Diagnosis, FollowUp, Plan, Triage
 from captain.core.usage import Spend
 from captain.reports.asked import Held, ItemView, items_of, rules_held
 from captain.reports.meter import Latency, Meter
-from captain.reports.parts import AgentView, Reproduction
+from captain.reports.parts import AgentView, QuestionView, Reproduction
 from captain.reports.tasks import Evidence, TaskView
 
 _NO_SANDBOX: Final = frozenset({"unsandboxed", "none"})
@@ -44,6 +45,7 @@ class RunView:
     clashes: list[ev.TasksClashed] = field(default_factory=list)
     forecasts: list[ev.CollisionForecast] = field(default_factory=list)
     permissions: list[ev.PermissionDecided] = field(default_factory=list)
+    questions: dict[str, QuestionView] = field(default_factory=dict)
     asked: int = 0
     away: timedelta = timedelta()
     meter: Meter = field(default_factory=Meter)
@@ -105,6 +107,11 @@ class RunView:
     def unsandboxed(self) -> bool:
         """Whether commands were not confined, in one process of the run at least."""
         return any(name in _NO_SANDBOX for name in (self.sandbox, *(one.sandbox for one in self.resumed)))
+
+    @property
+    def open_questions(self) -> tuple[Question, ...]:
+        """Those nobody has answered yet."""
+        return tuple(asked.question for asked in self.questions.values() if asked.answer is None)
 
     @property
     def status(self) -> RunStatus | None:
@@ -342,6 +349,15 @@ class RunView:
         self.asked += 1
         if (agent := self.agents.get(event.request.asked_by)) is not None:
             agent.activity = f"waits for leave to {describe(event.request.action)}"
+
+    @_on.register
+    def _(self, event: ev.QuestionAsked) -> None:
+        self.questions.setdefault(event.question.id, QuestionView(event.question))
+
+    @_on.register
+    def _(self, event: ev.QuestionAnswered) -> None:
+        if (asked := self.questions.get(event.question)) is not None:
+            asked.answer = event
 
     @_on.register
     def _(self, event: ev.PermissionDecided) -> None:

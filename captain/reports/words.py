@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Final
 
 from captain.core.cases import Case
+from captain.core.events import QuestionAnswered
 from captain.core.findings import SEVERITY_WEIGHT, Finding
+from captain.core.questions import Question
 from captain.core.usage import Spend, Usage
 
 _CENT: Final = Decimal("0.01")
@@ -91,3 +93,16 @@ def exit_code(code: int | None) -> str:
 def commit(identifier: str) -> str:
     """Enough of a commit id to be unique in practice and short enough to read."""
     return identifier[:12]
+
+
+def answered(answer: QuestionAnswered) -> str:
+    """What was said, and by whom: "accept, by a person: it is fine"."""
+    who = {"person": "a person", "host": "the host", "policy": "the policy"}[answer.by]
+    said = f"{answer.choice}, by {who}" if answer.choice else f"by {who}"
+    return f"{said}: {answer.text}" if answer.text else said
+
+
+def how_to_answer(run: str, question: Question) -> str:
+    """The command that answers a question."""
+    choice = "|".join(choice.name for choice in question.choices) or '--text "…"'
+    return f"captain answer {run} {question.id} {choice}"

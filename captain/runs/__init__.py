@@ -2,6 +2,7 @@
 
 from captain.runs.entries import Entry, MemoryStore, Store
 from captain.runs.holds import Holder
+from captain.runs.inbox import AnswerMessage, CancelMessage, Inbox, Message, SteerMessage, post
 from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfinished, refuse
 from captain.runs.journal import Journal, RunJournal
 from captain.runs.ledger import Ledger, spans_of, spent_of, worked_s
@@ -10,26 +11,32 @@ from captain.runs.state import Project, StoredRun, default_state_dir, find_run, 
 from captain.runs.writer import SqliteStore
 
 __all__ = [
+    "AnswerMessage",
+    "CancelMessage",
     "Effect",
     "Entry",
     "Happened",
     "Holder",
+    "Inbox",
     "Intent",
     "Journal",
     "Ledger",
     "MemoryStore",
+    "Message",
     "Project",
     "Repeat",
     "ReplayJournal",
     "RunJournal",
     "Settle",
     "SqliteStore",
+    "SteerMessage",
     "Store",
     "StoredRun",
     "Unfinished",
     "came_to_an_end",
     "default_state_dir",
     "find_run",
+    "post",
     "refuse",
     "spans_of",
     "spent_of",

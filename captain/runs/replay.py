@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from captain.core import codec
 from captain.core.errors import ReplayError
-from captain.core.events import Event, Recorded, RunEnded, RunResumed, is_taken_back
+from captain.core.events import Event, QuestionAnswered, Recorded, RunEnded, RunResumed, is_taken_back
 from captain.core.masking import Masker
 from captain.runs.entries import Entry, decode_event
 from captain.runs.failures import Failure
@@ -112,7 +112,9 @@ class ReplayJournal:
         return tuple(one for seq, one in self._events.items() if seq in self._told or self._is_given(seq))
 
     def _is_given(self, seq: int) -> bool:
-        """Inside of a step, or part of opening the run, or of an earlier process that came to an end of its own."""
+        """Said to the run from outside, inside of a step, or from before the last process had the run open."""
+        if isinstance(self._events[seq].event, QuestionAnswered):
+            return True
         return any(begun < seq < ended for begun, ended in self._windows) or seq < self._taken_up()
 
     def _taken_up(self) -> int:

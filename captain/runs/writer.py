@@ -26,6 +26,7 @@ from captain.runs.bodies import Bodies
 from captain.runs.disks import refuse_network
 from captain.runs.entries import Entry
 from captain.runs.holds import Mark, check_hold, give_up, marks_beside, take_hold
+from captain.runs.inbox import Posted, taken, waiting
 from captain.runs.sqlite import BUSY_TIMEOUT_S, Reader, connect, explained, insert, is_busy, transaction
 
 T = TypeVar("T")
@@ -113,6 +114,20 @@ class Writer:
         """`work` in the thread, after what was asked for before."""
         loop = asyncio.get_running_loop()
         return cast("T", await self._do(_Job(loop.create_future(), loop, call=work)))
+
+    async def waiting(self, run: str) -> tuple[Posted, ...]:
+        def look() -> tuple[Posted, ...]:
+            with explained(self._path, "read"):
+                return waiting(self._open(), run)
+
+        return await self.call(look)
+
+    async def taken(self, posted: Posted) -> None:
+        def forget() -> None:
+            with explained(self._path, "written"), transaction(self._open()):
+                taken(self._open(), posted.id)
+
+        await self.call(forget)
 
     async def _do(self, job: _Job) -> object:
         """The caller waits for it even when cancelled, so that no write is left in doubt.
@@ -266,6 +281,14 @@ class SqliteStore:
 
     async def body(self, seq: int, /) -> str:
         return await self._writer.body(self._run, seq)
+
+    async def waiting(self) -> tuple[Posted, ...]:
+        """What other processes have to say to the run, in order."""
+        return await self._writer.waiting(self._run)
+
+    async def taken(self, posted: Posted, /) -> None:
+        """What follows from it is on record."""
+        await self._writer.taken(posted)
 
     async def aclose(self) -> None:
         """What was acknowledged is durable already. A hold that cannot be given up ends with the process."""
