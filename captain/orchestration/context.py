@@ -167,6 +167,7 @@ class Voyage:
         async def look() -> list[Collision]:
             return list(await self.lookout.saw(self.repository, task, head))
 
+        self.lookout.note(task, head)  # in a run that is taken up again, the step gives what it gave
         path = f"task/{task}/lookout/{head[:12]}"
         for found in await self.step(path, look, inputs={"head": head}, gives=list[Collision], effect="read"):
             await self.tell(CollisionForecast(tasks=found.tasks, paths=found.paths))

@@ -40,12 +40,16 @@ class Lookout:
 
     async def saw(self, repository: Repository, task: str, head: str) -> tuple[Collision, ...]:
         """A task is at `head` now: the collisions of which nobody has been told yet."""
-        self._heads[task] = head
+        self.note(task, head)
         heads = dict(self._heads)
         found = await forecast(repository, heads, [(task, other) for other in heads if other != task])
         news = tuple(collision for collision in found if collision not in self._told)
         self._told.update(news)
         return news
+
+    def note(self, task: str, head: str) -> None:
+        """A task is at `head` now; others are compared with that."""
+        self._heads[task] = head
 
     def forget(self, task: str) -> None:
         """Nothing of the task will be merged."""

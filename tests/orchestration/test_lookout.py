@@ -68,6 +68,27 @@ async def test_what_stands_on_a_task_does_not_collide_with_it_nor_anybody_with_o
     assert await lookout.saw(opened, "T3", on(repo, base, {"a.txt": "3\n"})) == ()
 
 
+async def test_a_run_that_is_taken_up_again_compares_with_what_was_done_before(tmp_path: Path) -> None:
+    model = ScriptedModel([])
+    setting = Setting(
+        team=Team(captain=model, build=model, review=(model,)),
+        budget=Budget(),
+        sandbox=UNCONFINED,
+        state_dir=tmp_path / "state",
+        options=Options(),
+        clock=SystemClock(),
+    )
+    repo = Repo(calc_repository(tmp_path / "repo"))
+    async with open_voyage("Mend it", repo.root, setting) as (voyage, _):
+        one = on(repo, voyage.base, {"calc.py": "1\n"})
+        await voyage.look_out("T1", one)
+        again = replace(voyage, lookout=Lookout())
+        await again.look_out("T1", one)
+        await again.look_out("T2", on(repo, voyage.base, {"calc.py": "2\n"}))
+        events = [recorded.event for recorded in voyage.journal.events]
+    assert of(ev.CollisionForecast, events) == [ev.CollisionForecast(tasks=("T1", "T2"), paths=("calc.py",))]
+
+
 def task(name: str, *paths: str) -> Task:
     scope = Scope(paths=paths)
     return Task(id=name, title=name, kind="change", brief="Do it.", scope=scope, criteria=(), checks=())
