@@ -28,6 +28,7 @@ def plan(
     budget_tokens: flags.BudgetTokens = None,
     budget_time: flags.BudgetTime = None,
     budget_calls: flags.BudgetCalls = None,
+    budget_turns: flags.BudgetTurns = None,
     review_policy: flags.ReviewPolicyName = "balanced",
     max_rounds: flags.MaxRounds = None,
     command_timeout: flags.CommandTimeout = "10m",
@@ -46,7 +47,9 @@ def plan(
     from captain.cli import setup
     from captain.cli.values import parse_count, parse_duration
 
-    limits = setup.limits_of(usd=budget_usd, tokens=budget_tokens, time=budget_time, calls=budget_calls)
+    limits = setup.limits_of(
+        usd=budget_usd, tokens=budget_tokens, time=budget_time, calls=budget_calls, turns=budget_turns
+    )
     flagged = replace(limits, captain=captain, build=build, review=tuple(review or ()), advisor=advisor)
     rounds = parse_count(max_rounds, "--max-rounds") if max_rounds is not None else None
     timeout_s = parse_duration(command_timeout, "--command-timeout")

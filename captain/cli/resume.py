@@ -64,13 +64,16 @@ def resume(
     stored = find_run(state_dir or default_state_dir(), run)
 
     from captain.cli.approve import approver_at_hand
+    from captain.cli.approve_plan import adopted, plan_approver
     from captain.cli.drive import pursue
     from captain.orchestration import Options, settings_of
 
     before = settings_of(stored)
+    asks = bool(before and before.approve_plan and not adopted(stored))
     options = Options(
         max_parallel=parallel or (before.max_parallel if before else 4),
         allow_root=allow_root,
+        approve_plan=plan_approver(screen.hold, wanted=asks, no_input=no_input or as_json),
         policy=setup.policy_of((*(before.hosts if before else ()), *(allow_host or ()))),
         approver=approver_at_hand(screen.hold, no_input=no_input or as_json),
     )

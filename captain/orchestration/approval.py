@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from captain.core.errors import NeedsPersonError
 from captain.core.estimates import Estimate
 from captain.core.tasks import Plan, RequestItem
 
@@ -56,3 +57,11 @@ class Said:
     """An approval as a step gives it, so that a resumed run does not ask again."""
 
     approval: Approval
+
+
+async def nobody(_offer: PlanOffer) -> Approval:
+    """For a run whose plan is to be approved, where nobody is there to do it."""
+    raise NeedsPersonError(
+        "The plan waits for somebody to approve it, and there is nobody to ask.",
+        hint="Resume the run at a terminal, or with Options.approve_plan.",
+    )

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import NoneType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from captain.agent import Builder, Crewmate, Limits
 from captain.core.clock import Clock
@@ -31,6 +31,9 @@ from captain.tools import Tool, clip
 from captain.workspace import MergeResult, Repository, Workspaces
 
 T = TypeVar("T")
+
+INVESTIGATION: Final = Limits(turns=40, tokens=1_000_000, working_s=900)
+"""How far the Captain itself looks; tokens are counted with what is repeated from cache."""
 
 _OUTPUT_LIMIT_CHARS = 6_000
 
@@ -54,7 +57,7 @@ class Options:
 
     max_parallel: int = 4
     review: ReviewPolicy = BALANCED
-    investigation: Limits = Limits(turns=40, tokens=1_000_000, working_s=900)
+    investigation: Limits = INVESTIGATION
     stop_after_plan: bool = False
     approve_plan: PlanApprover | None = None
     other_crews: tuple[tuple[str, Team], ...] = ()
@@ -136,7 +139,7 @@ class Voyage:
     options: Options
     files: tuple[str, ...]
     desk: PermissionDesk
-    state_dir: Path
+    state_dir: Path | None = None
     lookout: Lookout = field(default_factory=Lookout)
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
