@@ -111,9 +111,8 @@ async def test_a_plan_nobody_has_approved_yet_is_not_carried_out_when_the_run_is
 
     outcome = await resumed(state, run.id, fix_crew(), accept)
     assert outcome.status == "succeeded"
-    assert [
-        event.decision for event in of(ev.PlanDecided, [one.event for one in find_run(state, run.id).events()])
-    ] == ["accepted"]
+    events = [recorded.event for recorded in find_run(state, run.id).events()]
+    assert [event.decision for event in of(ev.PlanDecided, events)] == ["accepted"]
 
 
 async def test_a_search_and_the_triage_after_it_are_replayed_from_the_record(repo: Path, state: Path) -> None:
