@@ -11,17 +11,21 @@ import termios
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 import anyio
 from anyio import to_thread
 
 from captain.cli.planfile import read_plan, write_plan
 from captain.core.errors import UsageError
+from captain.core.events import PlanAdopted
 from captain.core.tasks import Plan
 from captain.orchestration import Accept, Approval, Edited, PlanOffer, Reject, Reply
 from captain.reports.asking import estimate_lines, plan_lines
 from captain.reports.escape import one_line, visible
+
+if TYPE_CHECKING:
+    from captain.runs import StoredRun
 
 _MOST_BYTES: Final = 8_192
 _QUESTION: Final = "Carry it out? y: yes, e: edit it, n: no, or say what should be different > "
@@ -139,6 +143,19 @@ def _editor(path: Path) -> None:
         subprocess.run([*shlex.split(command), str(path)], check=False)
     except (OSError, ValueError) as error:
         print(f"The editor {one_line(command)} cannot be started: {one_line(str(error))}.", file=sys.stderr)
+
+
+def adopted(stored: StoredRun) -> bool:
+    """Whether a run has a plan already, and nobody need be asked any more."""
+    return any(isinstance(recorded.event, PlanAdopted) for recorded in stored.events())
+
+
+def approver_or_question(
+    hold: Callable[[bool], None], *, wanted: bool, no_input: bool
+) -> TerminalPlanApprover | Literal["ask"] | None:
+    """As `plan_approver`; where nobody can be asked at the terminal, it is a question of the run."""
+    at_hand = not no_input and sys.stdin.isatty() and sys.stderr.isatty()
+    return plan_approver(hold, wanted=wanted, no_input=no_input) if at_hand else "ask" if wanted else None
 
 
 def plan_approver(hold: Callable[[bool], None], *, wanted: bool, no_input: bool) -> TerminalPlanApprover | None:

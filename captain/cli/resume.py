@@ -65,6 +65,7 @@ def resume(
     stored = find_run(state_dir or default_state_dir(), run)
 
     from captain.cli.approve import approver_at_hand
+    from captain.cli.approve_plan import adopted, approver_or_question
     from captain.cli.ask import asker_at_hand
     from captain.cli.drive import pursue
     from captain.orchestration import Options, settings_of
@@ -72,9 +73,11 @@ def resume(
     before = settings_of(stored)
     silent = no_input or as_json
     on_question, unanswered = asker_at_hand(screen.hold, yes=yes, no_input=silent)
+    asks = bool(before and before.approve_plan and not adopted(stored))
     options = Options(
         max_parallel=parallel or (before.max_parallel if before else 4),
         allow_root=allow_root,
+        approve_plan=approver_or_question(screen.hold, wanted=asks, no_input=silent),
         policy=setup.policy_of((*(before.hosts if before else ()), *(allow_host or ()))),
         approver=approver_at_hand(screen.hold, no_input=silent),
         on_question=on_question,

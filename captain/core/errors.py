@@ -21,6 +21,7 @@
     │   ├── ReplayError             a step is asked for with other inputs than it is recorded with
     │   ├── RunHeldError            another process carries the run
     │   └── UnfinishedEffectError   an effect had begun and its outcome is not known
+    ├── NeedsPersonError            the run cannot go on without a person
     └── ToolError                   told to the model as the tool's result
         └── FileMissingError        there is no file at that path
 
@@ -197,6 +198,10 @@ class UnfinishedEffectError(JournalError):
         self.effect = effect
         self.key = key
         self.began_at = began_at
+
+
+class NeedsPersonError(CaptainError):
+    """The run cannot go on without a person; the message is what to ask or tell them."""
 
 
 class ToolError(CaptainError):

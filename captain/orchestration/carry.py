@@ -9,14 +9,13 @@ from collections.abc import Sequence
 
 import anyio
 
-from captain.core.errors import BudgetExceededError, CaptainError
+from captain.core.errors import BudgetExceededError, CaptainError, NeedsPersonError
 from captain.core.events import RunEnded
 from captain.orchestration.context import Voyage
 from captain.orchestration.deciding import decide
 from captain.orchestration.delegate import delegate
 from captain.orchestration.integrate import Integration, integrate
 from captain.orchestration.questions import UnansweredError
-from captain.orchestration.refusing import NeedsPersonError
 from captain.orchestration.task import TaskResult
 
 

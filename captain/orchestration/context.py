@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import NoneType
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from captain.agent import Builder, Crewmate, Limits
 from captain.core.clock import Clock
@@ -32,6 +32,9 @@ from captain.tools import Tool, clip
 from captain.workspace import MergeResult, Repository, Workspaces
 
 T = TypeVar("T")
+
+INVESTIGATION: Final = Limits(turns=40, tokens=1_000_000, working_s=900)
+"""How far the Captain itself looks; tokens are counted with what is repeated from cache."""
 
 _OUTPUT_LIMIT_CHARS = 6_000
 
@@ -59,7 +62,7 @@ class Options:
 
     max_parallel: int = 4
     review: ReviewPolicy = BALANCED
-    investigation: Limits = Limits(turns=40, tokens=1_000_000, working_s=900)
+    investigation: Limits = INVESTIGATION
     stop_after_plan: bool = False
     approve_plan: PlanApprover | Literal["ask"] | None = None
     other_crews: tuple[tuple[str, Team], ...] = ()

@@ -8,6 +8,7 @@ from typing import Final
 
 from captain.agent import Limits
 from captain.core import codec
+from captain.core.errors import NeedsPersonError
 from captain.core.estimates import Estimate
 from captain.core.events import (
     Noticed,
@@ -23,13 +24,12 @@ from captain.core.house_rules import Broken
 from captain.core.questions import Choice
 from captain.core.tasks import Plan, Triage
 from captain.orchestration.approval import Accept, Approval, Edited, PlanApprover, PlanOffer, Reject, Reply, Said
-from captain.orchestration.context import Team, Voyage
+from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
 from captain.orchestration.estimate import estimate
 from captain.orchestration.investigating import investigate, reported
 from captain.orchestration.plan import PlanDesk, plan_problems, unrunnable
 from captain.orchestration.questions import QuestionDesk
-from captain.orchestration.refusing import NeedsPersonError
 from captain.orchestration.request import missing_files, parts_of
 from captain.orchestration.triage import TriageDesk
 
@@ -38,6 +38,9 @@ _HAND_IN: Final = Limits(turns=6)
 
 MAX_CLARIFICATIONS: Final = 3
 """How often the user is asked before there is a triage; a Captain that still has questions then ends the run."""
+_APPROVE: Final = "approve/{}"
+_ADOPTED: Final = "estimate/adopted"
+_OTHERS: Final = "estimate/others"
 
 MAX_OFFERS: Final = 20
 """How often a plan is put to whoever approves it; a person who is not content by then starts anew."""
@@ -99,7 +102,8 @@ class _Decision:
         async def look() -> list[str]:
             return list(missing_files(voyage.asked, voyage.files))
 
-        if missing := await voyage.step("missing", look, inputs=None, gives=list[str], effect="read"):
+        inputs = {"request": voyage.asked}
+        if missing := await voyage.step("request/missing", look, inputs=inputs, gives=list[str], effect="read"):
             are = "is" if len(missing) == 1 else "are"
             text = f"The request names {', '.join(missing)}, which {are} not in the repository at its base commit."
             await voyage.tell(Noticed(text=text))
@@ -145,19 +149,17 @@ class _Decision:
 
     async def settle(self, plan: Plan) -> Plan | RunEnded:
         """Has the plan approved where somebody is to be asked, and adopts it."""
-        voyage, approve = self._voyage, self._voyage.options.approve_plan
-        if approve == "ask":
-            approve = by_question(voyage.questions)
-        if approve is None and not voyage.options.stop_after_plan:
-            await voyage.tell(PlanAdopted(plan=plan))
-            return plan
-        settled = plan if approve is None else await self._approved(plan, approve)
+        voyage, options, knows = self._voyage, self._voyage.options, self._voyage.journal.knows
+        asked = options.approve_plan is not None or knows(_APPROVE.format(1))
+        settled = await self._approved(plan) if asked else plan
         if isinstance(settled, RunEnded):
             return settled
         await voyage.tell(PlanAdopted(plan=settled))
-        await voyage.tell(PlanEstimated(estimate=await self._estimated(settled, voyage.team)))
-        for name, team in voyage.options.other_crews:
-            await voyage.tell(PlanEstimated(estimate=await self._estimated(settled, team, name), crew=name))
+        if asked or options.stop_after_plan or knows(_ADOPTED):
+            await voyage.tell(PlanEstimated(estimate=await self._reckoned(_ADOPTED, settled)))
+        if options.other_crews or knows(_OTHERS):
+            for name, found in await self._with_others(settled):
+                await voyage.tell(PlanEstimated(estimate=found, crew=name))
         if not voyage.options.stop_after_plan:
             return settled
         tasks = "1 task" if len(settled.tasks) == 1 else f"{len(settled.tasks)} tasks"
@@ -167,18 +169,33 @@ class _Decision:
             hint=f"Carry it out with: captain resume {voyage.run}",
         )
 
-    async def _approved(self, plan: Plan, approve: PlanApprover) -> Plan | RunEnded:
+    async def _reckoned(self, path: str, plan: Plan) -> Estimate:
+        """A step, as a run that is taken up again knows more of the past than it did."""
+        work = partial(estimate, self._voyage, plan, self._voyage.team)
+        return await self._voyage.step(path, work, inputs={"plan": plan}, gives=Estimate, effect="read")
+
+    async def _with_others(self, plan: Plan) -> list[tuple[str, Estimate]]:
         voyage = self._voyage
+
+        async def reckon() -> list[tuple[str, Estimate]]:
+            return [(name, await estimate(voyage, plan, team)) for name, team in voyage.options.other_crews]
+
+        gives = list[tuple[str, Estimate]]
+        return await voyage.step(_OTHERS, reckon, inputs={"plan": plan}, gives=gives, effect="read")
+
+    async def _approved(self, plan: Plan) -> Plan | RunEnded:
+        voyage = self._voyage
+        chosen = voyage.options.approve_plan or "ask"
+        approve = by_question(voyage.questions) if chosen == "ask" else chosen
         shown, problems = plan, tuple[str, ...]()
         for number in range(1, MAX_OFFERS + 1):
             triage = self._plans.triage
             assert triage is not None
-            offer = PlanOffer(
-                plan=shown, estimate=await self._estimated(shown, voyage.team), items=triage.items, problems=problems
-            )
+            cost = await self._reckoned(f"estimate/offer/{number}", shown)
+            offer = PlanOffer(plan=shown, estimate=cost, items=triage.items, problems=problems)
             approval = (
                 await voyage.step(
-                    f"approve/{number}",
+                    _APPROVE.format(number),
                     partial(_ask, approve, offer),
                     inputs={"plan": shown, "problems": list(problems)},
                     gives=Said,
@@ -194,7 +211,10 @@ class _Decision:
                 return await self._rejected(approval.reason)
             if isinstance(approval, Edited):
                 shown = approval.plan
-                broken = await self._wrong_with(shown, triage, number)
+                work = partial(self._wrong_with, shown, triage, number)
+                broken = await voyage.step(
+                    f"approve/{number}/rules", work, inputs={"plan": shown}, gives=list[Broken], effect="read"
+                )
                 if not broken:
                     await voyage.tell(PlanDecided(decision="edited"))
                     return shown
@@ -209,24 +229,10 @@ class _Decision:
             hint="Start again, with a request that says what was missing.",
         )
 
-    async def _wrong_with(self, plan: Plan, triage: Triage, number: int) -> Sequence[Broken]:
+    async def _wrong_with(self, plan: Plan, triage: Triage, number: int) -> list[Broken]:
         voyage = self._voyage
-
-        async def look() -> list[Broken]:
-            return list(
-                plan_problems(plan, triage, voyage.files)
-                or await unrunnable(voyage, plan, triage, name=f"check-edited-{number}")
-            )
-
-        # commands run in a copy of their own: nothing is left to reset before they are repeated
-        path = f"approve/{number}/rules"
-        return await voyage.step(path, look, inputs={"plan": plan}, gives=list[Broken], effect="read")
-
-    async def _estimated(self, plan: Plan, team: Team, crew: str = "own") -> Estimate:
-        voyage = self._voyage
-        path = f"estimate/{codec.digest(plan)[:12]}/{crew}"
-        work = partial(estimate, voyage, plan, team)
-        return await voyage.step(path, work, inputs={"plan": plan}, gives=Estimate, effect="read")
+        broken = plan_problems(plan, triage, voyage.files)
+        return list(broken or await unrunnable(voyage, plan, triage, name=f"check-edited-{number}"))
 
     async def _amended(self, words: str, plan: Plan, number: int) -> Plan:
         brief = (

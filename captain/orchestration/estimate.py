@@ -194,6 +194,8 @@ def _past(voyage: Voyage) -> Iterable[tuple[Recorded, ...]]:
 
 
 def _earlier(voyage: Voyage) -> list[StoredRun]:
+    if voyage.state_dir is None:
+        return []
     runs = stored_runs(voyage.state_dir, voyage.repository.common_dir)
     return [run for run in runs if run.id != voyage.run][:PAST_RUNS]
 

@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 from captain.agent import Agent
-from captain.core.errors import BudgetExceededError, CaptainError
+from captain.core.errors import ModelError
 from captain.core.events import Investigated, SearchPlanned
 from captain.core.tasks import Task
 from captain.core.together import together
@@ -48,9 +48,7 @@ async def _look(voyage: Voyage, task: Task) -> Investigated:
     try:
         async with voyage.reading_box(f"investigate-{task.id}", voyage.base) as box:
             result = await agent.run(brief, box=box, path=f"investigate/{task.id}")
-    except BudgetExceededError:
-        raise
-    except CaptainError as error:  # of one model: what the others saw still counts
+    except ModelError as error:  # of one of them: what the others saw still counts
         return Investigated(task=task.id, report="", problem=str(error))
     return Investigated(task=task.id, report=clip(result.text.strip(), _REPORT_CHARS), problem=result.reason)
 

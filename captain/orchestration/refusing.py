@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from captain.core.errors import CaptainError
+from captain.core.errors import NeedsPersonError
 from captain.core.events import Refused
 from captain.core.house_rules import Broken
 from captain.orchestration.context import Voyage
@@ -13,10 +13,6 @@ from captain.tools import ToolOutput, said
 
 MAX_REFUSALS: Final = 3
 _SAID: Final = 8
-
-
-class NeedsPersonError(CaptainError):
-    """The run cannot go on without a person; the message is what to ask or tell them."""
 
 
 _HINTS: Final[dict[str, str]] = {

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from captain.core import codec
 from captain.core.clock import SystemClock
 from captain.core.errors import ReplayError, UsageError
-from captain.core.events import Recorded, RunOpened
+from captain.core.events import Recorded, RunEnded, RunOpened
 from captain.core.messages import Request, StreamEvent
 from captain.core.policy import Policy
 from captain.core.usage import Budget
@@ -83,18 +83,16 @@ async def replay(stored: StoredRun) -> tuple[Recorded, ...]:
             hint=f"captain resume {stored.id} goes on with it.",
         )
     opened = next(one.event for one in journal.events if isinstance(one.event, RunOpened))
-    now = await carry(_voyage(stored, opened, journal, planned=ended.status == "planned"))
+    now = await carry(_voyage(stored, opened, ended, journal))
     if codec.to_json(now) != codec.to_json(ended):
         raise _beyond(f"ended it as {now.status} ({now.summary})")
     return journal.produced
 
 
-def _voyage(stored: StoredRun, opened: RunOpened, journal: ReplayJournal, *, planned: bool) -> Voyage:
+def _voyage(stored: StoredRun, opened: RunOpened, ended: RunEnded, journal: ReplayJournal) -> Voyage:
     facts = codec.from_json(OpenedFacts, stored.result("open") or "")
     clock = SystemClock()
-    options = facts.settings.held(Options(stop_after_plan=planned))
-    if journal.knows("approve/1"):
-        options = replace(options, approve_plan="ask")
+    options = replace(facts.settings.held(Options()), stop_after_plan=ended.status == "planned")
     players = [(role, cast("Model", _Silent(name, Profile(family="replay")))) for role, name in opened.crew]
     team = Team(
         captain=next(model for role, model in players if role == "captain"),

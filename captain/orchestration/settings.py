@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from captain.agent import Limits
 from captain.core import codec
 from captain.core.events import Role
 from captain.core.usage import Budget
-from captain.orchestration.context import Options
+from captain.orchestration.context import INVESTIGATION, Options
 from captain.orchestration.memory import ProjectMemory
 from captain.review import ReviewPolicy
 from captain.runs import StoredRun
@@ -18,7 +19,8 @@ class RunSettings:
     """`crew` holds the names that its models were made from; a name is empty where the host brought an object.
 
     When a run is resumed, models, budget and parallelism may be others. What its record rests on stays: the review
-    policy, the time limit of commands and the turns of an agent.
+    policy, the time limit of commands, the turns of an agent and how far the Captain itself looks. `approve_plan` says
+    whether somebody is to be asked about the plan.
     """
 
     crew: tuple[tuple[Role, str], ...]
@@ -29,6 +31,8 @@ class RunSettings:
     command_timeout_s: float
     allow_root: bool
     hosts: tuple[str, ...]
+    investigation: Limits = INVESTIGATION
+    approve_plan: bool = False
 
     @classmethod
     def of(cls, crew: tuple[tuple[Role, str], ...], budget: Budget, options: Options) -> RunSettings:
@@ -41,11 +45,20 @@ class RunSettings:
             command_timeout_s=options.command_timeout_s,
             allow_root=options.allow_root,
             hosts=options.policy.network.allowed,
+            investigation=options.investigation,
+            approve_plan=options.approve_plan is not None,
         )
 
     def held(self, options: Options) -> Options:
         """`options` with what stays as it was."""
-        return replace(options, review=self.review, max_turns=self.max_turns, command_timeout_s=self.command_timeout_s)
+        return replace(
+            options,
+            review=self.review,
+            max_turns=self.max_turns,
+            command_timeout_s=self.command_timeout_s,
+            investigation=self.investigation,
+            approve_plan=options.approve_plan or ("ask" if self.approve_plan else None),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,12 @@ from captain.guards.scope import ScopeGuard
 from captain.orchestration.context import Voyage
 from captain.orchestration.items import answer_problems, item_problems, items_of
 from captain.orchestration.locating import location_problems
-from captain.orchestration.refusing import NeedsPersonError, Refusals
+from captain.orchestration.refusing import Refusals
 from captain.orchestration.reproducing import Seen, see_fail
 from captain.orchestration.request import words_of
 from captain.tools import FunctionTool, ToolOutput, said, tool
 
-__all__ = ["NeedsPersonError", "ProposedDiagnosis", "ProposedItem", "TriageDesk", "triage_problems"]
+__all__ = ["ProposedDiagnosis", "ProposedItem", "TriageDesk", "triage_problems"]
 
 WIDE_AREAS: Final = 3
 """Areas without a file in common from which on a search is too wide for one to make."""

@@ -131,9 +131,7 @@ async def test_a_reproduction_that_fails_sometimes_is_taken_and_has_to_pass_agai
     assert outcome.status == "succeeded"
     (ran,) = of(ev.ReproductionRan, events)
     assert (ran.seen_to_fail, ran.failed, ran.runs) == (True, 2, 3)
-    assert (
-        times.read_text().count("\n") == 3 + 5
-    )  # in the triage, and on the task's branch, whose files the result has too
+    assert times.read_text().count("\n") == 3 + 5  # in the triage, and on what became the result
     report = (outcome.folder / "report.md").read_text("utf-8")
     assert "Flaky: it fails only some of the times" in report
     assert "### D1: fixed" in report
