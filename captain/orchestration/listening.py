@@ -43,7 +43,7 @@ async def listening(voyage: Voyage, run: Hearer) -> AsyncIterator[None]:
 
 async def _listen(voyage: Voyage, run: Hearer) -> None:
     while True:
-        await voyage.clock.sleep(LOOK_EVERY_S)
+        await anyio.sleep(LOOK_EVERY_S)  # of the world, not of the run: what comes from outside goes by no other clock
         try:
             await _hear(voyage, run)
         except JournalError:  # whoever carries the run meets it as well, and says so

@@ -104,7 +104,8 @@ async def test_a_plan_nobody_has_approved_yet_is_not_carried_out_when_the_run_is
             await silent.asked.wait()
     unheard = await resumed(state, run.id, fix_crew())
     assert unheard.status == "needs_human"
-    assert "The plan waits for somebody to approve it" in unheard.summary
+    assert unheard.summary.startswith("Carry out the plan?")
+    assert [question.kind for question in unheard.view.open_questions] == ["plan"]
 
     async def accept(offer: PlanOffer) -> Approval:
         return Accept()

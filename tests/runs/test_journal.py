@@ -16,6 +16,7 @@ from captain.core.events import Noticed, RunEnded
 from captain.core.tasks import Check
 from captain.runs import Entry, MemoryStore, RunJournal
 from captain.runs.entries import decode_event
+from captain.runs.failures import Failure
 from captain.testing import FakeClock
 
 
@@ -63,7 +64,7 @@ async def test_a_cancelled_step_leaves_broke_off_and_the_cancellation_goes_on() 
     assert group.cancel_scope.cancelled_caught
     assert after == []
     assert rows(await store.load()) == [("started", "a"), ("broke_off", "a")]
-    assert (await store.load())[-1].body == '"CancelledError"'
+    assert Failure.read((await store.load())[-1].body).error == "CancelledError"
 
 
 async def test_a_cancellation_after_the_work_is_done_does_not_lose_its_result() -> None:
@@ -107,7 +108,10 @@ async def test_a_step_that_fails_raises_its_own_error_and_is_known_to_have_broke
 
     with pytest.raises(ToolError, match="no luck"):
         await journal.step("a", fail, inputs=None, gives=str, effect="write")
-    assert (await store.load())[-1].body == '"ToolError"'
+    failure = Failure.read((await store.load())[-1].body)
+    assert failure == Failure(error="ToolError", message="no luck")
+    again = failure.again()
+    assert (type(again), str(again)) == (ToolError, "no luck")
 
 
 async def test_a_result_that_cannot_be_written_breaks_the_step_off() -> None:
