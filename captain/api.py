@@ -101,11 +101,22 @@ class Run:
         await self._voyage.questions.answer(question, choice, text, by="host")
 
     async def send(self, text: str, *, how: How = "steer", task: str | None = None) -> None:
-        raise NotImplementedError
+        """Says something to the agents at work, or to those of a task.
+
+        They hear it before their next model call ("steer"), when they would be done ("queue"), or at once, which cuts
+        off what they are at ("interrupt"). Raises `UsageError`.
+        """
+        await self._voyage.steering.send(text, how=how, task=task)
 
     def cancel(self, task: str | None = None) -> None:
-        """Stops every agent and command of the run; what was done so far is kept."""
-        self._scope.cancel()
+        """Stops every agent and command of the run, or of one task; what was done so far is kept.
+
+        Raises `UsageError` for a task that is not at work.
+        """
+        if task is None:
+            self._scope.cancel()
+        else:
+            self._voyage.stops.stop(task)
 
     async def result(self) -> Outcome:
         """Waits for the end. How it ended is data: only a defect of Captain's own is raised."""

@@ -10,6 +10,7 @@ from captain.agent.checkpoints import Checkpoints
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
 from captain.agent.loop import Agent, Ending
+from captain.agent.mailbox import Mailbox
 from captain.agent.prompts import prompt
 from captain.core.tasks import ChangeKind, FollowUp, Scope, Task
 from captain.guards import KINDS, PROTECTED
@@ -55,7 +56,8 @@ class Builder(Protocol):
 class AgentBuilder:
     """Builds with the native agent loop, in a new conversation for the task and for each fix.
 
-    `crewmate` makes the mate for a task, `notes` gives the project's own notes for it.
+    `crewmate` makes the mate for a task, `notes` gives the project's own notes for it, `mailbox` where its agent of
+    that name hears what is said to it meanwhile.
     """
 
     crewmate: Callable[[Task], Crewmate]
@@ -63,6 +65,7 @@ class AgentBuilder:
     tools: tuple[Tool, ...] = WORKING
     limits: Limits = Limits()
     command_timeout_s: float = 600.0
+    mailbox: Callable[[str, Task], Mailbox | None] = lambda _name, _task: None
 
     async def build(self, task: Task, workspace: Workspace, /, *, fix: FixBrief | None = None) -> BuildReport:
         mate = replace(self.crewmate(task), task=task.id)
@@ -79,6 +82,7 @@ class AgentBuilder:
                 path=path,
                 command_timeout_s=self.command_timeout_s,
                 checkpoints=checkpoints,
+                mailbox=self.mailbox(mate.name, task),
             )
         finally:
             if checkpoints is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -10,6 +11,7 @@ from captain.agent.checkpoints import Checkpoints
 from captain.agent.compaction import Compactor
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
+from captain.agent.mailbox import Mailbox, quoted
 from captain.agent.recall import recall
 from captain.agent.stuck import StuckWatch
 from captain.agent.toolbox import Toolbox
@@ -71,16 +73,18 @@ class Agent:
         history: Transcript = Transcript(),
         command_timeout_s: float = 600.0,
         checkpoints: Checkpoints | None = None,
+        mailbox: Mailbox | None = None,
     ) -> AgentResult:
         """Works on `brief`. `path` names this work in the journal and must be unique in its run.
 
-        With `checkpoints`, the box's files are kept with the result of every call that may change them.
+        With `checkpoints`, the box's files are kept with the result of every call that may change them. What comes
+        into the `mailbox` meanwhile is said to the model.
 
         Raises `ModelError` and `BudgetExceededError`; a tool's own failure is told to the model.
         """
         mate = self.mate
         await mate.tell(AgentStarted(agent=mate.name, role=mate.role, model=mate.model.id, task=mate.task))
-        work = _Work(self, path, history, checkpoints)
+        work = _Work(self, path, history, checkpoints, mailbox)
         profile = mate.model.profile
         context = ToolContext(
             maybe_box=box,
@@ -91,7 +95,8 @@ class Agent:
             image_bytes=profile.image_bytes,
         )
         try:
-            result = await work.go(brief, context)
+            with nullcontext() if mailbox is None else mailbox.attend(path):
+                result = await work.go(brief, context)
         except CaptainError as error:
             await mate.tell(AgentEnded(agent=mate.name, ending="failed", turns=work.turn, summary=str(error)))
             raise
@@ -108,7 +113,9 @@ class _Work:
     path: str
     history: Transcript
     checkpoints: Checkpoints | None = None
+    mailbox: Mailbox | None = None
     turn: int = 0
+    nudges: int = 0
     spent: Spend = Spend()
     worked_s: float = 0.0
     follow_ups: list[FollowUp] = field(default_factory=list)
@@ -119,7 +126,7 @@ class _Work:
     def __post_init__(self) -> None:
         agent = self.agent
         tools = (*agent.tools, recall) if agent.tools else ()
-        self.toolbox = Toolbox(tools, agent.mate, self.checkpoints)
+        self.toolbox = Toolbox(tools, agent.mate, self.checkpoints, self.mailbox)
         overhead = (len(agent.instructions) + self.toolbox.chars) // 4
         self.window = Window(overhead, [*self.history.messages], dict(self.history.clipped))
         self.compactor = Compactor(agent.mate, self.window)
@@ -127,10 +134,10 @@ class _Work:
     async def go(self, brief: str, context: ToolContext) -> AgentResult:
         agent, window = self.agent, self.window
         window.add(user(agent.mate.masker.mask(brief)))
-        watch, nudges = StuckWatch(), 0
+        watch = StuckWatch()
         reply: Reply | None = None
         for self.turn in range(1, agent.limits.turns + 1):
-            reply_or_limit = await self._ask()
+            reply_or_limit = await self._ask_until_heard()
             if isinstance(reply_or_limit, str):
                 return self._ended("limit", reply, reason=reply_or_limit)
             reply = reply_or_limit
@@ -138,14 +145,10 @@ class _Work:
             if reply.stop == "pause":
                 continue
             if not calls:
-                if reply.message.text.strip() and agent.submits is None and reply.stop != "length":
-                    return self._ended("done", reply)
-                if nudges == _NUDGES:
-                    return self._ended("silent", reply, reason="it stopped answering")
-                nudges += 1
-                window.say(self._nudge(reply))
+                if (ended := await self._without_calls(reply)) is not None:
+                    return ended
                 continue
-            nudges = 0
+            self.nudges = 0
             used = await self.toolbox.use(calls, context, path=f"{self.path}/turn/{self.turn}/tool")
             outputs, took_s = [each.output for each in used], [each.took_s for each in used]
             self._take(reply, outputs, took_s)
@@ -157,6 +160,33 @@ class _Work:
                 case "stop":
                     return self._ended("stuck", reply, reason="it made the same calls with the same outcome")
         return self._ended("turn_limit", reply, reason=f"it used up its {agent.limits.turns} turns")
+
+    async def _without_calls(self, reply: Reply) -> AgentResult | None:
+        """How its work ends, if it does; otherwise something is said to it."""
+        if reply.message.text.strip() and self.agent.submits is None and reply.stop != "length":
+            return None if await self._hear(self.turn + 1, done=True) else self._ended("done", reply)
+        if self.nudges == _NUDGES:
+            return self._ended("silent", reply, reason="it stopped answering")
+        self.nudges += 1
+        self.window.say(self._nudge(reply))
+        return None
+
+    async def _hear(self, turn: int, *, done: bool = False) -> bool:
+        """Whether anything was said to the agent before that turn."""
+        if self.mailbox is None:
+            return False
+        asked = self.agent.mate.knows(f"{self.path}/turn/{turn}/model")
+        texts = await self.mailbox.due(turn, asked=asked, done=done)
+        if texts:
+            self.window.say(quoted(texts))
+        return bool(texts)
+
+    async def _ask_until_heard(self) -> Reply | str:
+        """The next reply; a call that was cut off for a message is made anew, with the message."""
+        while True:
+            await self._hear(self.turn)
+            with nullcontext() if self.mailbox is None else self.mailbox.cut():
+                return await self._ask()
 
     async def _ask(self) -> Reply | str:
         """The next reply, or why the agent's own limits do not allow to ask for it."""

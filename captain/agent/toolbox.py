@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -11,6 +12,7 @@ from typing import Final
 
 from captain.agent.checkpoints import Checkpoints
 from captain.agent.crewmate import Crewmate, Used
+from captain.agent.mailbox import STOPPED, Mailbox
 from captain.core.errors import ToolError
 from captain.core.masking import MASK
 from captain.core.messages import JsonObject, Text, ToolCall
@@ -25,11 +27,18 @@ _ANY_MASK: Final = MASK.removesuffix("]")
 class Toolbox:
     """`specs` never changes, so that prompt caches hit."""
 
-    def __init__(self, tools: tuple[Tool, ...], mate: Crewmate, checkpoints: Checkpoints | None = None) -> None:
+    def __init__(
+        self,
+        tools: tuple[Tool, ...],
+        mate: Crewmate,
+        checkpoints: Checkpoints | None = None,
+        mailbox: Mailbox | None = None,
+    ) -> None:
         self.specs = tuple(tool.spec for tool in tools)
         self._by_name: Mapping[str, Tool] = {tool.spec.name: tool for tool in tools}
         self._mate = mate
         self._checkpoints = checkpoints
+        self._mailbox = mailbox
         self._has_masked = False
 
     @property
@@ -78,7 +87,9 @@ class Toolbox:
         try:
             if self._has_masked and tool.effect == "write":
                 _refuse_masks(call.arguments)
-            return await tool.call(_arguments(call), context)
+            with nullcontext() if self._mailbox is None else self._mailbox.cut():
+                return await tool.call(_arguments(call), context)
+            return said(STOPPED, is_error=True)
         except ToolError as error:
             return said(str(error), is_error=True)
 

@@ -266,6 +266,12 @@ def _(event: ev.PermissionDecided, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.MessageDelivered, _view: RunView) -> Iterator[str]:
+    where = f"{one_line(event.task)}  " if event.task else ""
+    yield f"{where}{one_line(event.agent)} is told: {clip(event.text)}"
+
+
+@_lines.register
 def _(event: ev.QuestionAsked, view: RunView) -> Iterator[str]:
     yield f"{one_line(event.question.id)}  {clip(event.question.text)}"
     yield f"{one_line(event.question.id)}  {one_line(words.how_to_answer(view.run, event.question))}"

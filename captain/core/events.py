@@ -347,6 +347,29 @@ class PermissionDecided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent:
+    """Somebody has something to say to the agents at work, or to those of a task."""
+
+    text: str
+    how: Literal["queue", "steer", "interrupt"]
+    task: str | None = None
+    kind: Literal["message_sent"] = "message_sent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDelivered:
+    """An agent was told it before the turn of that number; `path` is where its work stands in the record."""
+
+    agent: str
+    path: str
+    turn: int
+    text: str
+    how: Literal["queue", "steer", "interrupt"]
+    task: str | None = None
+    kind: Literal["message_delivered"] = "message_delivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionAsked:
     """A person is asked; until there is an answer, what asked waits or is parked."""
 
@@ -403,6 +426,8 @@ Event: TypeAlias = (
     | Kept
     | PermissionAsked
     | PermissionDecided
+    | MessageSent
+    | MessageDelivered
     | QuestionAsked
     | QuestionAnswered
     | RunEnded

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import anyio
 
 from captain.core.errors import BudgetExceededError, CaptainError, NeedsPersonError
-from captain.core.events import RunEnded
+from captain.core.events import Noticed, RunEnded
 from captain.orchestration.context import Voyage
 from captain.orchestration.deciding import decide
 from captain.orchestration.delegate import delegate
@@ -38,6 +38,8 @@ async def carry(voyage: Voyage) -> RunEnded:
             summary = f"The run broke off with {type(error).__name__}; this is a defect of Captain's."
             await voyage.tell(RunEnded(status="failed", summary=summary))
         raise
+    for unheard in voyage.steering.undelivered:
+        await voyage.tell(Noticed(text=f"Nobody was there to be told: {unheard.text}"))
     await voyage.tell(ended)
     return ended
 

@@ -25,6 +25,7 @@ from captain.orchestration.approval import PlanApprover
 from captain.orchestration.lookout import Collision, Lookout
 from captain.orchestration.memory import ProjectMemory
 from captain.orchestration.questions import OnQuestion, QuestionDesk, Unanswered
+from captain.orchestration.steering import Steering, Stops
 from captain.review import BALANCED, Reviewer, ReviewPolicy
 from captain.runs import Effect, Inbox, Journal, Ledger
 from captain.sandbox import Box, ExecResult
@@ -149,6 +150,8 @@ class Voyage:
     state_dir: Path
     questions: QuestionDesk
     inbox: Inbox
+    steering: Steering
+    stops: Stops
     lookout: Lookout = field(default_factory=Lookout)
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 

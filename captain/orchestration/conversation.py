@@ -44,6 +44,7 @@ class Conversation:
                 path=path,
                 history=self._transcript,
                 command_timeout_s=voyage.options.command_timeout_s,
+                mailbox=voyage.steering.mailbox("captain"),
             )
         self._transcript = result.transcript
         await voyage.note(result.follow_ups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import anyio
 
@@ -18,6 +19,8 @@ from captain.orchestration.context import Voyage
 from captain.orchestration.task import Crew, TaskResult, TaskWork
 from captain.tools import web_tools, working
 
+_STOPPED: Final = "it was stopped by the user"
+
 
 async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
     """Carries out all tasks, those at once whose dependencies allow it; results stand in plan order."""
@@ -28,6 +31,14 @@ async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
 
     async def run(task: Task) -> TaskResult:
         work = TaskWork(voyage, task, crew, slots)
+        with voyage.stops.over(task.id):
+            await carry(task, work)
+        if task.id not in results:
+            results[task.id] = TaskResult(task=task, state="cancelled", reason=_STOPPED)
+        done[task.id].set()
+        return results[task.id]
+
+    async def carry(task: Task, work: TaskWork) -> None:
         try:
             for parent in task.depends_on:
                 await done[parent].wait()
@@ -41,10 +52,8 @@ async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
             results[task.id] = await work.end("failed", str(error))
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                await work.go("cancelled")
+                await work.go("cancelled", _STOPPED if voyage.stops.wanted(task.id) else "")
             raise
-        done[task.id].set()
-        return results[task.id]
 
     for task in plan.tasks:
         await voyage.tell(TaskChanged(task=task.id, state="planned"))
@@ -87,4 +96,5 @@ def _builder(voyage: Voyage, player: Model, role: Role) -> Builder:
         tools=(*working(player.profile.edit_dialect), *web_tools(voyage.desk), *voyage.options.extra_tools),
         limits=Limits(turns=voyage.options.max_turns),
         command_timeout_s=voyage.options.command_timeout_s,
+        mailbox=lambda name, task: voyage.steering.mailbox(name, task.id),
     )

@@ -24,6 +24,7 @@ from captain.orchestration.memory import ProjectMemory
 from captain.orchestration.project_files import ignored_settings
 from captain.orchestration.questions import QuestionApprover, QuestionDesk
 from captain.orchestration.settings import OpenedFacts, RunSettings
+from captain.orchestration.steering import Steering, Stops
 from captain.runs import (
     Happened,
     Inbox,
@@ -225,6 +226,8 @@ async def _under_way(
         files=await repository.files(opened.base),
         questions=questions,
         inbox=inbox,
+        steering=Steering(journal),
+        stops=Stops(journal),
         desk=PermissionDesk(
             policy=options.policy,
             clock=setting.clock,

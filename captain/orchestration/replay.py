@@ -20,6 +20,7 @@ from captain.orchestration.carry import carry
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.questions import QuestionDesk
 from captain.orchestration.settings import OpenedFacts
+from captain.orchestration.steering import Steering, Stops
 from captain.runs import Inbox, Ledger, ReplayJournal, StoredRun, came_to_an_end
 from captain.workspace import Repository, Workspaces
 
@@ -117,6 +118,8 @@ def _voyage(stored: StoredRun, opened: RunOpened, ended: RunEnded, journal: Repl
         state_dir=stored.project.folder.parent,
         questions=QuestionDesk(opened.run, journal),
         inbox=cast("Inbox", _Nothing("inbox")),
+        steering=Steering(journal),
+        stops=Stops(journal),
     )
 
 

@@ -163,3 +163,10 @@ def questions(view: RunView) -> Iterator[str]:
             yield f"  - {plain(words.answered(asked.answer))}"
         else:
             yield f"  - {code(words.how_to_answer(view.run, question))}"
+
+
+def messages(view: RunView) -> Iterator[str]:
+    """What was said to the run while it went on, and who heard it."""
+    for sent in view.messages:
+        heard = sorted({plain(one.agent) for one in view.heard if one.text == sent.text})
+        yield f"- {plain(sent.text)}: " + (f"heard by {', '.join(heard)}" if heard else "heard by nobody")

@@ -68,6 +68,8 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "follow_ups": view.follow_ups,
         "branches": [_without_kind(branch) for branch in view.branches.values()],
         "kept": [_without_kind(kept) for kept in view.kept],
+        "messages": [_without_kind(sent) for sent in view.messages],
+        "messages_heard": [_without_kind(heard) for heard in view.heard],
         "questions": [
             {
                 "question": asked.question,

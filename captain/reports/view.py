@@ -45,6 +45,8 @@ class RunView:
     clashes: list[ev.TasksClashed] = field(default_factory=list)
     forecasts: list[ev.CollisionForecast] = field(default_factory=list)
     permissions: list[ev.PermissionDecided] = field(default_factory=list)
+    messages: list[ev.MessageSent] = field(default_factory=list)
+    heard: list[ev.MessageDelivered] = field(default_factory=list)
     questions: dict[str, QuestionView] = field(default_factory=dict)
     asked: int = 0
     away: timedelta = timedelta()
@@ -349,6 +351,16 @@ class RunView:
         self.asked += 1
         if (agent := self.agents.get(event.request.asked_by)) is not None:
             agent.activity = f"waits for leave to {describe(event.request.action)}"
+
+    @_on.register
+    def _(self, event: ev.MessageSent) -> None:
+        self.messages.append(event)
+
+    @_on.register
+    def _(self, event: ev.MessageDelivered) -> None:
+        self.heard.append(event)
+        if (agent := self.agents.get(event.agent)) is not None:
+            agent.activity = "was told something by the user"
 
     @_on.register
     def _(self, event: ev.QuestionAsked) -> None:

@@ -12,7 +12,16 @@ from typing import TypeVar
 
 from captain.core import codec
 from captain.core.errors import ReplayError
-from captain.core.events import Event, QuestionAnswered, Recorded, RunEnded, RunResumed, is_taken_back
+from captain.core.events import (
+    Event,
+    MessageDelivered,
+    MessageSent,
+    QuestionAnswered,
+    Recorded,
+    RunEnded,
+    RunResumed,
+    is_taken_back,
+)
 from captain.core.masking import Masker
 from captain.runs.entries import Entry, decode_event
 from captain.runs.failures import Failure
@@ -113,7 +122,7 @@ class ReplayJournal:
 
     def _is_given(self, seq: int) -> bool:
         """Said to the run from outside, inside of a step, or from before the last process had the run open."""
-        if isinstance(self._events[seq].event, QuestionAnswered):
+        if isinstance(self._events[seq].event, QuestionAnswered | MessageSent | MessageDelivered):
             return True
         return any(begun < seq < ended for begun, ended in self._windows) or seq < self._taken_up()
 
