@@ -128,6 +128,12 @@ if TYPE_CHECKING:
     from captain.core.policy import (
         Policy as Policy,
     )
+    from captain.core.questions import (
+        Answered as Answered,
+    )
+    from captain.core.questions import (
+        Question as Question,
+    )
     from captain.core.tasks import (
         Check as Check,
     )
@@ -189,7 +195,19 @@ if TYPE_CHECKING:
         resolve as resolve,
     )
     from captain.orchestration import (
+        Accept as Accept,
+    )
+    from captain.orchestration import (
+        Edited as Edited,
+    )
+    from captain.orchestration import (
         Options as Options,
+    )
+    from captain.orchestration import (
+        PlanOffer as PlanOffer,
+    )
+    from captain.orchestration import (
+        Reject as Reject,
     )
     from captain.reports import (
         RunView as RunView,
@@ -313,6 +331,7 @@ _HOME = {
         "Scope",
         "Task",
     ),
+    "captain.core.questions": ("Answered", "Question"),
     "captain.core.usage": (
         "Budget",
         "Spend",
@@ -331,7 +350,7 @@ _HOME = {
         "complete",
         "resolve",
     ),
-    "captain.orchestration": ("Options",),
+    "captain.orchestration": ("Accept", "Edited", "Options", "PlanOffer", "Reject"),
     "captain.reports": (
         "RunView",
         "to_json",

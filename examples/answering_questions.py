@@ -11,7 +11,6 @@ from pathlib import Path
 import anyio
 
 import captain
-from captain.core.questions import Answered, Question
 from captain.models import ScriptedModel, call
 from captain.testing import make_repository
 
@@ -24,7 +23,9 @@ def crew() -> captain.Crew:
         "brief": "Make greet take a name.",
         "paths": ["hello.py"],
         "criteria": [{"text": "greet takes a name.", "check": "greets"}],
-        "checks": [{"name": "greets", "command": "python3 -c \"import hello; assert hello.greet('Ann') == 'Hello, Ann'\""}],
+        "checks": [
+            {"name": "greets", "command": "python3 -c \"import hello; assert hello.greet('Ann') == 'Hello, Ann'\""}
+        ],
     }
     return captain.Crew(
         captain=ScriptedModel(
@@ -41,9 +42,9 @@ def crew() -> captain.Crew:
     )
 
 
-async def answer(question: Question) -> Answered:
+async def answer(question: captain.Question) -> captain.Answered:
     print(f"{question.id}: {question.text}")
-    return Answered(text="By first name.")
+    return captain.Answered(text="By first name.")
 
 
 async def main() -> None:

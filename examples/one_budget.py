@@ -28,7 +28,7 @@ def main() -> None:
         print(f"{outcome.status} after {spend.turns} turns, {spend.model_calls} model calls")
         print(outcome.summary)
         for task in outcome.view.tasks.values():
-            print(f"{task.task.id}: {task.state}")
+            print(f"{task.id}: {task.state}")
         for kept in outcome.view.kept:
             print(f"kept under {kept.ref}: {kept.reason}")
         print(f"result: {outcome.branch}")

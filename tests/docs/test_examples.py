@@ -13,6 +13,7 @@ from tests.docs.pages import ROOT
 
 SAYS = {
     "agent_alone.py": ["done after 2 turns", "Berth B4 is free"],
+    "answering_questions.py": ["Q1: By first name or by full name?", "captain was told: Keep it short.", "succeeded"],
     "custom_reviewer.py": ["succeeded", "round 1: ['A library function prints.']", "round 2: no finding"],
     "custom_tool.py": ["succeeded", "house_rule"],
     "first_run.py": ["succeeded: All 3 tasks are accepted", "T2 accepted, converged, rounds: 2", "put back"],

@@ -1,0 +1,74 @@
+"""What is said to a run from another terminal: answers, messages, stops, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from captain.cli.boundary import guarded
+from captain.core import events as ev
+from captain.runs import find_run
+from tests.orchestration.test_questions import carrier, clarifying
+from tests.voyages import calc_repository
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def parked(tmp_path: Path, state: Path) -> str:
+    """A run that has asked and ended, as nobody answered."""
+    repo = calc_repository(tmp_path / "a repository")
+    return anyio.run(lambda: carrier(clarifying(), state).run("Mend it", repo=repo)).run
+
+
+def test_an_open_question_is_listed_answered_and_heard_when_the_run_goes_on(
+    parked: str, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--state-dir", str(state)]
+    assert guarded(["answer", parked, *at]) == 0
+    assert f'captain answer {parked} Q1 --text "…"' in capsys.readouterr().out
+    assert guarded(["runs", "show", parked, *at]) == 0
+    assert "open question Q1: Which of the two?" in capsys.readouterr().out
+    assert guarded(["answer", parked[:12], "q1", "--text", "The first.", *at]) == 0
+    assert f"captain resume {parked} goes on with it" in capsys.readouterr().out
+
+    async def go_on() -> str:
+        async with carrier(clarifying(), state).resume(parked) as run:
+            return (await run.result()).status
+
+    assert anyio.run(go_on) == "succeeded"
+    answers = [one.event for one in find_run(state, parked).events() if isinstance(one.event, ev.QuestionAnswered)]
+    assert [(answer.text, answer.by) for answer in answers] == [("The first.", "person")]
+    assert guarded(["answer", parked, "Q1", "--text", "The second.", *at]) == 2
+    assert "Q1 is answered already (by a person: The first.)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["answer", "RUN", "Q7", "accept"], ("has no open question 'Q7'", "Open are Q1.")),
+        (["answer", "RUN", "Q1", "accept"], ("'accept' is no answer to Q1", "words of your own (--text)")),
+        (["answer", "RUN", "Q1"], ("Q1 is not answered by that", "words of your own (--text)")),
+        (["answer", "20990101", "Q1"], ("No run on record", "The latest runs:")),
+        (["send", "RUN", "Hm."], ("is over (needs_human)", "captain report")),
+        (["send", "RUN", " "], ("The message is empty", "Say what")),
+        (["send", "RUN", "Hm.", "--queue", "--steer"], ("exclude each other", "Give one of them")),
+        (["cancel", "RUN"], ("is over (needs_human)", "captain report")),
+        (["resume", "RUN"], ("was started from code", "--captain MODEL")),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(
+    parked: str, state: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: tuple[str, str]
+) -> None:
+    before = find_run(state, parked).events()
+    given = [parked if word == "RUN" else word for word in argv]
+    assert guarded([*given, "--state-dir", str(state)]) == 2
+    shown = capsys.readouterr().err
+    assert said[0] in shown
+    assert said[1] in shown
+    assert find_run(state, parked).events() == before
