@@ -2,14 +2,18 @@
 
 `python -m tests.crashes FOLDER` plays a voyage that is left alone and writes what came of it, as JSON;
 `python -m tests.crashes FOLDER 3 7` one whose process is lost after its third commit, and whose second one after its
-seventh. Each process is forked off this one, so that none takes the time of its imports.
+seventh; `python -m tests.crashes FOLDER --kill 50 1` one whose first fifty processes are killed, at moments that the
+seed decides. Each process is forked off this one, so that none takes the time of its imports.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
+import signal
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -46,6 +50,8 @@ from tests.voyages import (
 )
 
 LOST = 137
+LONG = int(os.environ.get("CRASHES_LONG", "0"))
+"""So many turns more does one of the Builds take."""
 REQUEST = "Mend it"
 FLAWED = CALC_FIXED + "\n\ndef spare():\n    return None  # flaw\n"
 
@@ -85,6 +91,9 @@ async def as_user(question: Question) -> Answered:
 def as_build(text: str, turn: int) -> Scripted:
     if "What is to be mended" in text:
         return (write("calc.py", CALC_FIXED), "Mended.")[turn]
+    if "Title of T2" in text and turn < LONG:
+        return write("text.py", f"{TEXT_FIXED}\n\n# draft {turn}\n")
+    turn -= LONG if "Title of T2" in text else 0
     if "Title of T2" in text:
         return (write("text.py", TEXT_FIXED), write("scrap.md", "Left over.\n"), "It shouts.")[turn]
     return (write("calc.py", FLAWED.replace("flaw", "draft")), write("calc.py", FLAWED), "It adds.")[turn]
@@ -225,5 +234,30 @@ def play(folder: Path, losses: Sequence[int]) -> dict[str, Any]:
     raise AssertionError(f"after {losses}: it did not come to an end")
 
 
-if __name__ == "__main__":
+def play_killed(folder: Path, kills: int, seed: int) -> dict[str, Any]:
+    """A voyage whose processes are killed at any moment, so many of them, and then one that is left alone."""
+    folder.mkdir(parents=True)
+    calc_repository(folder / "repo")
+    chance = random.Random(seed)
+    under_way = killed = 0
+    while killed < kills:
+        if not (child := os.fork()):
+            anyio.run(go_on if has_begun(folder) else begin, folder)
+            os._exit(0)
+        time.sleep(chance.uniform(0.1, 1.0))
+        os.kill(child, signal.SIGKILL)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+            break  # it was through before its turn came
+        killed += 1
+        facts = [run.facts() for run in stored_runs(folder / "state")]
+        under_way += sum(effect == "call" for fact in facts for _, effect in fact.unfinished)
+    code, said = forked(lambda: told(folder, anyio.run(go_on, folder), 0))
+    if code != 0:
+        raise AssertionError(said)
+    return {**json.loads(said), "under_way": under_way, "killed": killed}
+
+
+if __name__ == "__main__" and sys.argv[2:3] == ["--kill"]:
+    sys.stdout.write(json.dumps(play_killed(Path(sys.argv[1]), int(sys.argv[3]), int(sys.argv[4])), indent=2))
+elif __name__ == "__main__":
     sys.stdout.write(json.dumps(play(Path(sys.argv[1]), [int(loss) for loss in sys.argv[2:]]), indent=2))

@@ -6,6 +6,7 @@ Real processes, real git and a real journal: see `tests.crashes`, which ends the
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -15,14 +16,19 @@ from typing import Any, Final
 
 import pytest
 
+from captain.runs import stored_runs
+from captain.workspace.leftovers import leftovers
+from tests.waiting import command_lines
+
 ROOT: Final = Path(__file__).parents[2]
 SHARES: Final = 8
 PAIRS: Final = 16
 
 
-def play(folder: Path, *losses: int) -> dict[str, Any]:
-    argv = [sys.executable, "-m", "tests.crashes", str(folder), *map(str, losses)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+def play(folder: Path, *how: int | str, turns_more: int = 0) -> dict[str, Any]:
+    argv = [sys.executable, "-m", "tests.crashes", str(folder), *map(str, how)]
+    env = {**os.environ, "CRASHES_LONG": str(turns_more)}
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=env)
     assert done.returncode == 0, done.stderr[-6_000:]
     outcome: dict[str, Any] = json.loads(done.stdout)
     return outcome
@@ -35,7 +41,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return outcome
 
 
-def same_end(outcome: dict[str, Any], expected: dict[str, Any], losses: Sequence[int]) -> None:
+def same_end(outcome: dict[str, Any], expected: dict[str, Any], losses: Sequence[object]) -> None:
     for name in ("status", "summary", "tasks", "cases", "trees", "follow_ups"):
         assert outcome[name] == expected[name], f"{name}, lost after {losses}"
     before, after = dict(expected["calls"]), dict(outcome["calls"])
@@ -70,3 +76,18 @@ def test_a_run_ends_the_same_when_its_second_process_is_lost_too(
     chance = random.Random(seed)
     losses = [chance.randint(2, undisturbed["commits"] - 1), chance.randint(1, 40)]
     same_end(play(tmp_path / "scene", *losses), undisturbed, losses)
+
+
+@pytest.mark.slow
+def test_a_run_whose_processes_are_killed_fifty_times_ends_like_any_other(tmp_path: Path) -> None:
+    expected = play(tmp_path / "undisturbed", turns_more=120)
+    folder = tmp_path / "a scene"
+    outcome = play(folder, "--kill", 50, 1, turns_more=120)
+    assert outcome["killed"] == 50
+    same_end(outcome, expected, ["at any moment"])
+    (stored,) = [run for run in stored_runs(folder / "state") if run.events()]
+    assert not stored.alive
+    assert stored.facts().unfinished == ()
+    assert leftovers(stored.project.workspaces) == ()
+    assert list((folder / "repo/.git").rglob("*.lock")) == []
+    assert [argv for argv in command_lines() if any(str(folder).encode() in word for word in argv)] == []
