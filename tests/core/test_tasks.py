@@ -15,9 +15,10 @@ from captain.core.tasks import Check, CheckResult, TaskState, Triage, TriageKind
 STATES: tuple[TaskState, ...] = get_args(TaskState)
 LEGAL: dict[TaskState, set[TaskState]] = {
     "planned": {"building", "parked", "failed", "cancelled"},
-    "building": {"checking", "parked", "failed", "cancelled"},
-    "checking": {"reviewing", "building", "parked", "failed", "cancelled"},
-    "reviewing": {"building", "accepted", "parked", "failed", "cancelled"},
+    "building": {"checking", "waiting", "parked", "failed", "cancelled"},
+    "checking": {"reviewing", "building", "waiting", "parked", "failed", "cancelled"},
+    "reviewing": {"building", "waiting", "accepted", "parked", "failed", "cancelled"},
+    "waiting": {"building", "checking", "reviewing", "parked", "failed", "cancelled"},
     "accepted": {"parked"},
     "parked": set(),
     "failed": set(),
