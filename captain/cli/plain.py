@@ -163,6 +163,11 @@ def _(event: ev.PlanAdopted, view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.TaskAdded, _view: RunView) -> Iterator[str]:
+    yield f"{one_line(event.task.id)}  added: {clip(event.task.title)}{because(event.reason)}"
+
+
+@_lines.register
 def _(event: ev.TaskChanged, _view: RunView) -> Iterator[str]:
     if event.state != "planned":  # the plan has said so
         yield f"{one_line(event.task)}  {event.state}{because(event.reason)}"

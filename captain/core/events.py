@@ -145,6 +145,15 @@ class PlanDecided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAdded:
+    """A task that is in no plan, as something came up that has to be done for one that is."""
+
+    task: Task
+    reason: str
+    kind: Literal["task_added"] = "task_added"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskChanged:
     task: str
     state: TaskState
@@ -408,6 +417,7 @@ Event: TypeAlias = (
     | PlanAdopted
     | PlanEstimated
     | PlanDecided
+    | TaskAdded
     | TaskChanged
     | AgentStarted
     | AgentEnded

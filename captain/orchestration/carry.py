@@ -13,9 +13,10 @@ from captain.core.errors import BudgetExceededError, CaptainError, NeedsPersonEr
 from captain.core.events import Noticed, RunEnded
 from captain.orchestration.context import Voyage
 from captain.orchestration.deciding import decide
-from captain.orchestration.delegate import delegate
+from captain.orchestration.delegate import crew_of, delegate
 from captain.orchestration.integrate import Integration, integrate
 from captain.orchestration.questions import UnansweredError
+from captain.orchestration.repairing import Repairer
 from captain.orchestration.task import TaskResult
 
 
@@ -49,7 +50,9 @@ async def _steps(voyage: Voyage) -> RunEnded:
     if isinstance(plan, RunEnded):
         return plan
     results = await delegate(voyage, plan)
-    return conclude(results, await integrate(voyage, plan, results))
+    heads = {result.task.id: result.head for result in results if result.head is not None}
+    repair = Repairer(voyage=voyage, crew=crew_of(voyage), heads=heads)
+    return conclude(results, await integrate(voyage, plan, results, repair=repair))
 
 
 def conclude(results: Sequence[TaskResult], integration: Integration) -> RunEnded:

@@ -24,7 +24,7 @@ _STOPPED: Final = "it was stopped by the user"
 
 async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
     """Carries out all tasks, those at once whose dependencies allow it; results stand in plan order."""
-    crew = _crew(voyage)
+    crew = crew_of(voyage)
     slots = anyio.Semaphore(voyage.options.max_parallel)
     done = {task.id: anyio.Event() for task in plan.tasks}
     results: dict[str, TaskResult] = {}
@@ -80,7 +80,7 @@ async def _start(voyage: Voyage, task: Task, results: Mapping[str, TaskResult]) 
     return head
 
 
-def _crew(voyage: Voyage) -> Crew:
+def crew_of(voyage: Voyage) -> Crew:
     """The crew's own builder, or the native agent loop around its model; the advisor builds like that."""
     player, advisor = voyage.team.build, voyage.team.advisor
     return Crew(

@@ -266,6 +266,10 @@ class RunView:
         self.decided.append(event)
 
     @_on.register
+    def _(self, event: ev.TaskAdded) -> None:
+        self._task(event.task.id).task = event.task
+
+    @_on.register
     def _(self, event: ev.TaskChanged) -> None:
         task = self._task(event.task)
         task.change(event.state, event.reason)

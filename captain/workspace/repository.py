@@ -224,6 +224,15 @@ class Repository:
             return MergeResult(commit=None, conflicts=tuple(dict.fromkeys(conflicts)))
         return MergeResult(commit=await self.commit_tree(tree, (ours, theirs), message))
 
+    async def merge_marked(self, ours: str, theirs: str, message: str) -> str:
+        """A merge in which git has marked what the two sides disagree about, for somebody to resolve."""
+        args = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
+        answer = await self.git.attempt(*args)
+        if answer.exit_code > 1:
+            raise self.git.failed(args, answer)
+        tree = answer.stdout.decode("utf-8", "surrogateescape").split("\0")[0]
+        return await self.commit_tree(tree, (ours, theirs), message)
+
     async def refs(self, prefix: str) -> dict[str, str]:
         """Full names to commits, for `prefix` itself or whatever is below it."""
         listing = await self.git.text("for-each-ref", "--format=%(objectname) %(refname)", prefix.rstrip("/"))
