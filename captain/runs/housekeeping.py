@@ -12,6 +12,7 @@ from pathlib import Path
 from captain.core.errors import JournalError, RunHeldError
 from captain.runs.bodies import Bodies
 from captain.runs.holds import Holder, Mark, give_up, holder, marks_beside, take_hold
+from captain.runs.inbox import unheard
 from captain.runs.sqlite import connect, explained, transaction
 
 
@@ -88,6 +89,7 @@ def forget(journal: Path, runs: Collection[str], *, dry_run: bool = False, grip:
                 if not dry_run:
                     connection.execute("DELETE FROM entries WHERE run = ?", (run,))
                     connection.execute("DELETE FROM runs WHERE run = ?", (run,))
+                    unheard(connection, run)
             rows = connection.execute("SELECT run, file FROM entries WHERE file IS NOT NULL")
             used = {file for run, file in rows if run not in runs}
             unused = [(digest, size) for digest, size in bodies.digests() if digest not in used]

@@ -91,6 +91,12 @@ def waiting(connection: sqlite3.Connection, run: str) -> tuple[Posted, ...]:
     return tuple(Posted(id=number, message=codec.from_json(_Envelope, body).message) for number, body in rows)
 
 
+def unheard(connection: sqlite3.Connection, run: str) -> None:
+    """The run is gone, and nobody will hear what was left for it. Inside a transaction."""
+    for posted in waiting(connection, run):
+        taken(connection, posted.id)
+
+
 def taken(connection: sqlite3.Connection, number: int) -> None:
     """What follows from a message is on record. Inside a transaction."""
     connection.execute("DELETE FROM inbox WHERE id = ?", (number,))
