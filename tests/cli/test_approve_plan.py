@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ async def test_the_persons_own_editor_is_started_with_its_arguments(
         "path = pathlib.Path(sys.argv[2])\n"
         "path.write_text(path.read_text().replace(*sys.argv[1].split(':')))\n"
     )
-    monkeypatch.setenv("VISUAL", f"{sys.executable} '{editor}' 'Mend add:Add'")
+    monkeypatch.setenv("VISUAL", f"{shlex.quote(sys.executable)} '{editor}' 'Mend add:Add'")
     terminal.typed = ["e\n"]
     approval = await asked(terminal.approver())
     assert isinstance(approval, Edited)
