@@ -183,12 +183,12 @@ class Captain:
         self.clock = clock or SystemClock()
 
     @asynccontextmanager
-    async def start(self, request: str, *, repo: Path | str = ".") -> AsyncIterator[Run]:
-        """Starts a run and hands it over while it goes on.
+    async def start(self, request: str, *, repo: Path | str = ".", origin: str = "") -> AsyncIterator[Run]:
+        """Starts a run and hands it over while it goes on. `origin` is told in its report: what led to the request.
 
         Raises `UsageError` before anything has happened, for a repository or a crew that cannot be used.
         """
-        async with self._sailing(lambda setting: open_voyage(request, Path(repo), setting)) as run:
+        async with self._sailing(lambda setting: open_voyage(request, Path(repo), setting, origin=origin)) as run:
             yield run
 
     @asynccontextmanager

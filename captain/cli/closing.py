@@ -28,6 +28,8 @@ def closing_lines(outcome: Outcome) -> list[str]:
     lines += [f"result: {one_line(outcome.branch)}", f"  {look_at(view, outcome.branch)}"] if outcome.branch else []
     if left := _left(view):
         lines.append(f"left: {left}")
+    if view.follow_ups:
+        lines.append(f"  captain followups {outcome.run}")
     lines.append(f"spent: {_spent(view)}")
     lines.append(f"report: {one_line(str(outcome.folder / MARKDOWN))}")
     return lines

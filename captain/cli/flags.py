@@ -10,6 +10,14 @@ import typer
 Request: TypeAlias = Annotated[
     str, typer.Argument(metavar="REQUEST", help="What you want done; - reads it from standard input.")
 ]
+FromFollowUp: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--from-followup",
+        metavar="RUN:N",
+        help="Take up what an earlier run noticed and left alone, in place of a REQUEST; see captain followups.",
+    ),
+]
 Repo: TypeAlias = Annotated[Path, typer.Option("--repo", help="A path inside the git repository to work on.")]
 CaptainModel: TypeAlias = Annotated[
     str | None,

@@ -11,6 +11,7 @@ import typer
 from captain.cli import doctor, flags, runs, scope, talking
 from captain.cli.boundary import Switches
 from captain.cli.finishing import finished
+from captain.cli.followups import followups
 from captain.cli.planning import plan
 from captain.cli.replay import replay
 from captain.cli.resume import resume
@@ -44,6 +45,7 @@ app.command()(plan)
 app.command()(shortcuts)
 app.command()(review)
 app.command()(stack)
+app.command()(followups)
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,8 +77,9 @@ def version() -> None:
 
 @app.command()
 def run(
-    request: flags.Request,
+    request: flags.Request = "",
     *,
+    from_followup: flags.FromFollowUp = None,
     repo: flags.Repo = Path(),
     captain: flags.CaptainModel = None,
     build: flags.BuildModel = None,
@@ -115,7 +118,8 @@ def run(
     parallel = parse_count(max_parallel, "--max-parallel")
     rounds = parse_count(max_rounds, "--max-rounds") if max_rounds is not None else None
     timeout_s = parse_duration(command_timeout, "--command-timeout")
-    wanted = setup.read_request(request)
+    origin = setup.origin_of(request, from_followup, repo, state_dir)
+    wanted = origin.request if origin else setup.read_request(request)
     chosen = setup.combine(crew, flagged)
     screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
     policy = setup.policy_of(allow_host or ())
@@ -146,7 +150,7 @@ def run(
     async def carry() -> Outcome | None:
         async with setup.recorded(crewed, record) as players:
             carrier = Captain(players, budget=budget, state_dir=state_dir, options=options)
-            return await pursue(carrier.start(wanted, repo=repo), screen)
+            return await pursue(carrier.start(wanted, repo=repo, origin=origin.said if origin else ""), screen)
 
     return finished(carry, screen)
 

@@ -70,6 +70,8 @@ def _lines(event: Event, _view: RunView) -> Iterator[str]:
 @_lines.register
 def _(event: ev.RunOpened, view: RunView) -> Iterator[str]:
     yield f"run {one_line(event.run)}: {clip(event.request)}"
+    if event.origin:
+        yield f"from {one_line(event.origin)}"
     crew = ", ".join(f"{role} {one_line(model)}" for role, model in event.crew)
     yield f"from {one_line(event.branch or 'a detached head')} at {words.commit(event.base)}, {crew}"
     yield "unsandboxed: commands are not confined" if view.unsandboxed else f"sandbox: {one_line(event.sandbox)}"

@@ -19,6 +19,7 @@ from captain.core.usage import Budget
 
 if TYPE_CHECKING:
     from captain.api import Crew
+    from captain.cli.followups import Origin
     from captain.models import Model
     from captain.orchestration import Team
     from captain.review import ReviewPolicy
@@ -160,6 +161,20 @@ def filled(chosen: CrewFile, before: Sequence[tuple[str, str]], run: str) -> Cre
 def policy_of(hosts: Sequence[str]) -> Policy:
     """What the flags grant. Raises `UsageError` for what is no plain name of a host."""
     return Policy(network=Network.hosts(*hosts))
+
+
+def origin_of(request: str, followup: str | None, repo: Path, state_dir: Path | None) -> Origin | None:
+    """The request that a follow-up stands for. Raises `UsageError`, also for one beside a request in words."""
+    if followup is None:
+        return None
+    if request:
+        raise UsageError(
+            "A REQUEST and --from-followup exclude each other.",
+            hint="Leave one out; a follow-up's own words are the request.",
+        )
+    from captain.cli.followups import taken_up
+
+    return taken_up(followup, repo, state_dir)
 
 
 def read_request(argument: str) -> str:

@@ -28,7 +28,7 @@ RunStatus: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOpened:
-    """`base` is a commit id; `branch` the user's branch, None for a detached head."""
+    """`base` is a commit id; `branch` the user's branch, None for a detached head. `origin` says what led to it."""
 
     run: str
     request: str
@@ -38,6 +38,7 @@ class RunOpened:
     crew: tuple[tuple[Role, str], ...]
     sandbox: str
     memory: tuple[str, ...] = ()
+    origin: str = ""
     kind: Literal["run_opened"] = "run_opened"
 
 

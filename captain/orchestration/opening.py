@@ -64,7 +64,9 @@ class Setting:
 
 
 @asynccontextmanager
-async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterator[tuple[Voyage, Path]]:
+async def open_voyage(
+    request: str, repo: Path, setting: Setting, *, origin: str = ""
+) -> AsyncIterator[tuple[Voyage, Path]]:
     """The voyage and the folder for its report. Raises `UsageError` before anything has happened."""
     if not request.strip():
         raise UsageError("The request is empty.", hint="Say in a sentence or more what should be done.")
@@ -93,6 +95,7 @@ async def open_voyage(request: str, repo: Path, setting: Setting) -> AsyncIterat
             crew=setting.team.names(),
             sandbox=sandbox.name,
             memory=tuple(file.path for file in facts.memory.files),
+            origin=origin,
         )
         await journal.record(opened)
         async with _under_way(

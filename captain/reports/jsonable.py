@@ -46,6 +46,7 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "summary": view.ended.summary if view.ended else "",
         "hint": view.ended.hint if view.ended else "",
         "result_branch": view.result.branch if view.result else None,
+        "origin": view.opened.origin if view.opened else "",
         "started_at": view.started_at,
         "ended_at": view.ended_at,
         "elapsed_s": view.elapsed_s(),

@@ -80,6 +80,8 @@ def _head(view: RunView) -> Lines:
     if view.unsandboxed:
         yield f"**unsandboxed**: {UNSANDBOXED}"
         yield ""
+    if view.opened and view.opened.origin:
+        yield f"- From: {plain(view.opened.origin)}"
     yield f"- Repository: {code(view.repository)}, from {_base(view)}"
     yield "- Crew: " + ", ".join(f"{role} {code(model)}" for role, model in view.crew)
     yield f"- Sandbox: {'none' if view.unsandboxed else plain(view.sandbox)}"
