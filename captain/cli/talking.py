@@ -32,7 +32,7 @@ def answer(
 ) -> None:
     """Answer a question of a run, whether a process carries it right now or not."""
     from captain.core.questions import find_question
-    from captain.runs import AnswerMessage, post
+    from captain.runs import AnswerMessage, post, posted
 
     stored, view = _found(run, state_dir)
     open_ = view.open_questions
@@ -41,6 +41,14 @@ def answer(
         return
     _refuse_answered(view, question)
     asked = find_question(open_, question, stored.id)
+    if any(
+        isinstance(lying.message, AnswerMessage) and lying.message.question == asked.id
+        for lying in posted(stored.project.journal, stored.id)
+    ):
+        raise UsageError(
+            f"{asked.id} is answered already; the answer waits for the process that carries the run.",
+            hint=f"captain resume {stored.id} goes on with it." if not stored.alive else "It hears of it in a second.",
+        )
     asked.refuse_other(choice, text)
     post(stored.project.journal, stored.id, AnswerMessage(question=asked.id, choice=choice, text=text))
     _say_taken(stored, f"{asked.id} is answered")

@@ -16,7 +16,7 @@ from captain.core.tasks import Plan, Task
 from captain.core.together import together
 from captain.models import Model
 from captain.orchestration.context import Voyage
-from captain.orchestration.task import Crew, TaskResult, TaskWork
+from captain.orchestration.task import Crew, Place, TaskResult, TaskWork
 from captain.tools import web_tools, working
 
 _STOPPED: Final = "it was stopped by the user"
@@ -30,19 +30,20 @@ async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
     results: dict[str, TaskResult] = {}
 
     async def run(task: Task) -> TaskResult:
-        work = TaskWork(voyage, task, crew, slots)
+        place = Place(slots)
+        work = TaskWork(voyage, task, crew, place)
         with voyage.stops.over(task.id):
-            await carry(task, work)
+            await carry(task, work, place)
         if task.id not in results:
             results[task.id] = TaskResult(task=task, state="cancelled", reason=_STOPPED)
         done[task.id].set()
         return results[task.id]
 
-    async def carry(task: Task, work: TaskWork) -> None:
+    async def carry(task: Task, work: TaskWork, place: Place) -> None:
         try:
             for parent in task.depends_on:
                 await done[parent].wait()
-            async with slots:
+            async with place:
                 start = await _start(voyage, task, results)
                 if isinstance(start, _NoStart):
                     results[task.id] = await work.end("parked", start.reason)

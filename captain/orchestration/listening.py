@@ -28,7 +28,7 @@ class Hearer(Protocol):
 @asynccontextmanager
 async def listening(voyage: Voyage, run: Hearer) -> AsyncIterator[None]:
     """What came while nobody carried the run is heard before anything else; then it is looked for all the time."""
-    await _hear(voyage, run)
+    await _hear(voyage, run, stops=False)
     error: Exception | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(_listen, voyage, run)
@@ -50,7 +50,8 @@ async def _listen(voyage: Voyage, run: Hearer) -> None:
             return
 
 
-async def _hear(voyage: Voyage, run: Hearer) -> None:
+async def _hear(voyage: Voyage, run: Hearer, *, stops: bool = True) -> None:
+    """Without `stops`, what was to be stopped had ended by itself: who takes the run up wants it to go on."""
     for posted in await voyage.inbox.waiting():
         try:
             match posted.message:
@@ -58,8 +59,10 @@ async def _hear(voyage: Voyage, run: Hearer) -> None:
                     await voyage.questions.answer(question, choice, text, by="person")
                 case SteerMessage(text=text, how=how, task=task):
                     await run.send(text, how=how, task=task)
-                case CancelMessage(task=task):
+                case CancelMessage(task=task) if stops:
                     run.cancel(task)
+                case CancelMessage():
+                    await voyage.tell(Noticed(text="A message to stop the run came when nobody carried it any more."))
         except UsageError as error:  # it was right when it was posted; things have moved on since
             await voyage.tell(Noticed(text=f"A message to the run came too late: {error}"))
         with anyio.CancelScope(shield=True):

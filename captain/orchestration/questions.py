@@ -15,6 +15,7 @@ from captain.core.actions import Answer, OpenHost, PermissionRequest, describe, 
 from captain.core.errors import CaptainError, UsageError
 from captain.core.events import QuestionAnswered, QuestionAsked, Recorded
 from captain.core.questions import Answered, AnsweredBy, Choice, Question, QuestionKind, find_question
+from captain.core.together import first_of
 from captain.runs import Journal
 
 Unanswered: TypeAlias = Literal["wait", "park", "recommended"]
@@ -59,6 +60,7 @@ class QuestionDesk:
         self._unanswered = unanswered
         self._on_question = on_question
         self._news: dict[str, anyio.Event] = {}
+        self._numbering = anyio.Lock()
 
     @property
     def can_ask(self) -> bool:
@@ -82,19 +84,20 @@ class QuestionDesk:
         recommended: str | None = None,
     ) -> Answered:
         """What is said to it, at once where that is on record. Raises `UnansweredError`."""
-        asked = self._asked()
-        question = Question(
-            id=asked[key].id if key in asked else f"Q{len(asked) + 1}",
-            key=key,
-            kind=kind,
-            text=text,
-            choices=tuple(choices),
-            task=task,
-            details=details,
-            free_text=free_text,
-            recommended=recommended,
-        )
-        await self._journal.record(QuestionAsked(question=question))
+        async with self._numbering:  # until it is on record, so that no other question gets its id
+            asked = self._asked()
+            question = Question(
+                id=asked[key].id if key in asked else f"Q{len(asked) + 1}",
+                key=key,
+                kind=kind,
+                text=text,
+                choices=tuple(choices),
+                task=task,
+                details=details,
+                free_text=free_text,
+                recommended=recommended,
+            )
+            await self._journal.record(QuestionAsked(question=question))
         answer = self._answer_to(question)
         if answer is None:
             await self._have_answered(question)
@@ -117,6 +120,7 @@ class QuestionDesk:
             await self.answer(question.id, question.recommended, by="policy")
             return
         news = self._news[question.id] = anyio.Event()
+        failure: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
                 if self._on_question is not None:
@@ -125,8 +129,12 @@ class QuestionDesk:
                     news.set()
                 await news.wait()
                 group.cancel_scope.cancel()
+        except BaseExceptionGroup as failed:
+            failure = first_of(failed)
         finally:
             del self._news[question.id]
+        if failure is not None:
+            raise failure  # the host's own, as it raised it
 
     async def _put_to_host(self, put: OnQuestion, question: Question, news: anyio.Event) -> None:
         given = await put(question)
@@ -137,6 +145,11 @@ class QuestionDesk:
                 given = None  # it was answered meanwhile, or that is no answer
         if given is None and self._unanswered != "wait":
             news.set()
+
+    def answered_below(self, prefix: str) -> int:
+        """How many questions whose key begins like that have an answer."""
+        ids = {question.id for key, question in self._asked().items() if key.startswith(prefix)}
+        return len(ids - {question.id for question in self.open})
 
     def _asked(self) -> dict[str, Question]:
         events = (recorded.event for recorded in self._journal.events)
@@ -149,22 +162,24 @@ class QuestionDesk:
 
 
 class QuestionApprover:
-    """Puts what the permission desk has to ask a person as a question of the run."""
+    """Puts what the permission desk has to ask a person as a question of the run.
+
+    A leave is for what is asked now: an answer that is on record already was for something that has been done, or
+    may have been, and is never taken for another time.
+    """
 
     def __init__(self, desk: QuestionDesk) -> None:
         self._desk = desk
-        self._count: dict[str, int] = {}
 
     async def ask(self, request: PermissionRequest, /) -> Answer:
-        digest = request.digest()
-        self._count[digest] = self._count.get(digest, 0) + 1
+        place = f"permission/{request.digest()[:16]}/"
         choices = [Choice(name="once", text="allow it this time")]
         if isinstance(request.action, OpenHost):
             choices.append(Choice(name="run", text="allow it until the run ends"))
         choices.append(Choice(name="no", text="do not allow it"))
         try:
             answer = await self._desk.ask(
-                f"permission/{digest[:16]}/{self._count[digest]}",
+                f"{place}{self._desk.answered_below(place) + 1}",
                 "permission",
                 f"{request.asked_by} asks for leave to {describe(request.action)}.",
                 choices=choices,

@@ -13,7 +13,7 @@ from captain.core.errors import CaptainError
 from captain.core.events import TaskAdded, TaskChanged, TasksClashed
 from captain.core.tasks import Check, Criterion, Scope, Task
 from captain.orchestration.context import Voyage
-from captain.orchestration.task import Crew, TaskWork
+from captain.orchestration.task import Crew, Place, TaskWork
 from captain.tools import clip
 
 _OUTPUT_CHARS: Final = 4_000
@@ -42,7 +42,7 @@ class Repairer:
             small = _disagreeing(task, merged.conflicts, evidence)
         await voyage.tell(TaskAdded(task=small, reason=f"{task.id} does not go with {_names(evidence)}"))
         await voyage.tell(TaskChanged(task=small.id, state="planned"))
-        result = await TaskWork(voyage, small, self.crew, anyio.Semaphore(1)).carry_out(start)
+        result = await TaskWork(voyage, small, self.crew, Place(anyio.Semaphore(1))).carry_out(start)
         if result.head is None:
             return None
         made = result.head

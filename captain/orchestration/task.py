@@ -87,15 +87,38 @@ class _Reviewed:
     checks: tuple[CheckResult, ...]
 
 
+class Place:
+    """A task's place among those that may be at work at once. It is left at most once for each time it was taken."""
+
+    def __init__(self, slots: anyio.Semaphore) -> None:
+        self._slots = slots
+        self._held = False
+
+    async def take(self) -> None:
+        await self._slots.acquire()
+        self._held = True
+
+    def leave(self) -> None:
+        if self._held:
+            self._held = False
+            self._slots.release()
+
+    async def __aenter__(self) -> None:
+        await self.take()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+
+
 class TaskWork:
     """One task on its way. `state` changes only by the moves a task may make."""
 
-    def __init__(self, voyage: Voyage, task: Task, crew: Crew, slots: anyio.Semaphore) -> None:
+    def __init__(self, voyage: Voyage, task: Task, crew: Crew, place: Place) -> None:
         self.task = task
         self.state: TaskState = "planned"
         self._voyage = voyage
         self._crew = crew
-        self._slots = slots
+        self._place = place
 
     async def go(self, state: TaskState, reason: str = "") -> None:
         before, self.state = self.state, next_state(self.state, state)
@@ -280,12 +303,9 @@ class TaskWork:
         """While a person is asked, the task's place is another's."""
         before = self.state
         await self.go("waiting", "for an answer")
-        self._slots.release()
-        try:
-            yield
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._slots.acquire()
+        self._place.leave()
+        yield
+        await self._place.take()  # one that was stopped or has no answer needs none any more
         await self.go(before, "")
 
     async def _branch(self, kept: str, start: str) -> str:

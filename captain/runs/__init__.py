@@ -2,7 +2,7 @@
 
 from captain.runs.entries import Entry, MemoryStore, Store
 from captain.runs.holds import Holder
-from captain.runs.inbox import AnswerMessage, CancelMessage, Inbox, Message, SteerMessage, post
+from captain.runs.inbox import AnswerMessage, CancelMessage, Inbox, Message, SteerMessage, post, posted
 from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfinished, refuse
 from captain.runs.journal import Journal, RunJournal
 from captain.runs.ledger import Ledger, spans_of, spent_of, worked_s
@@ -37,6 +37,7 @@ __all__ = [
     "default_state_dir",
     "find_run",
     "post",
+    "posted",
     "refuse",
     "spans_of",
     "spent_of",

@@ -83,6 +83,12 @@ def post(journal: Path, run: str, message: Message) -> int:
         return int(connection.execute("INSERT INTO inbox (run, at, body) VALUES (?, ?, ?)", row).lastrowid or 0)
 
 
+def posted(journal: Path, run: str) -> tuple[Posted, ...]:
+    """What has been posted to a run and not been taken yet. Raises `JournalError`."""
+    with contextlib.closing(connect(journal, read_only=True)) as connection, explained(journal, "read"):
+        return waiting(connection, run)
+
+
 def waiting(connection: sqlite3.Connection, run: str) -> tuple[Posted, ...]:
     """What lies in the inbox of a run, in order."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").fetchone() is None:

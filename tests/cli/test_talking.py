@@ -37,6 +37,9 @@ def test_an_open_question_is_listed_answered_and_heard_when_the_run_goes_on(
     assert guarded(["answer", parked[:12], "q1", "--text", "The first.", *at]) == 0
     assert f"captain resume {parked} goes on with it" in capsys.readouterr().out
 
+    assert guarded(["answer", parked, "Q1", "--text", "The second.", *at]) == 2
+    assert "Q1 is answered already; the answer waits" in capsys.readouterr().err
+
     async def go_on() -> str:
         async with carrier(clarifying(), state).resume(parked) as run:
             return (await run.result()).status

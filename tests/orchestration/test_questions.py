@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,17 @@ import pytest
 
 import captain
 from captain.core import events as ev
+from captain.core.actions import OpenHost
+from captain.core.clock import SystemClock
 from captain.core.errors import UsageError
-from captain.core.questions import Answered, Question
+from captain.core.messages import Request
+from captain.core.policy import Policy
+from captain.core.questions import Answered, Choice, Question
+from captain.guards import PermissionDesk
 from captain.models import ScriptedModel, call
 from captain.orchestration import replay
-from captain.runs import AnswerMessage, CancelMessage, find_run, post, stored_runs
+from captain.orchestration.questions import QuestionApprover, QuestionDesk
+from captain.runs import AnswerMessage, CancelMessage, RunJournal, SqliteStore, find_run, post, stored_runs
 from tests.voyages import (
     CALC_FIXED,
     ONE_LOOK,
@@ -31,6 +39,7 @@ from tests.voyages import (
     shout_task,
     write,
 )
+from tests.waiting import until
 
 CLARIFY = call("submit_triage", kind="clarify", reason="two readings", reply="Which of the two?")
 
@@ -219,3 +228,110 @@ async def test_a_message_that_comes_too_late_is_said_and_gone(repo: Path, state:
     assert any("came too late" in notice for notice in outcome.view.notices)
     events = [recorded.event for recorded in find_run(state, parked.run).events()]
     assert [answer.text for answer in of(ev.QuestionAnswered, events)] == ["The first one."]
+
+
+async def journal_in(folder: Path) -> RunJournal:
+    return await RunJournal.open(await SqliteStore.open(folder / "journal.db", "r"), SystemClock())
+
+
+async def test_questions_asked_at_the_same_time_each_have_an_answer_of_their_own(tmp_path: Path) -> None:
+    journal = await journal_in(tmp_path)
+    desk = QuestionDesk("r", journal, unanswered="wait")
+    answers: dict[str, str] = {}
+
+    async def ask(key: str) -> None:
+        choices = (Choice(name="yes", text="do"), Choice(name="no", text="do not"))
+        answers[key] = (await desk.ask(key, "escalation", f"What of {key}?", choices=choices)).choice
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, "a")
+            group.start_soon(ask, "b")
+            await until(lambda: len(desk.open) == 2)
+            ids = {question.key: question.id for question in desk.open}
+            await desk.answer(ids["a"], "yes")
+            await desk.answer(ids["b"], "no")
+    await journal.aclose()
+    assert answers == {"a": "yes", "b": "no"}
+
+
+async def test_a_leave_given_once_is_not_taken_again_by_a_run_that_is_taken_up(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def host(question: Question) -> Answered:
+        asked.append(question.id)
+        return Answered(choice="once" if len(asked) == 1 else "no", by="person")
+
+    async def effects(calls: int) -> list[str]:
+        journal = await journal_in(tmp_path)
+        approver = QuestionApprover(QuestionDesk("r", journal, on_question=host))
+        desk = PermissionDesk(policy=Policy(), clock=SystemClock(), tell=journal.record, approver=approver)
+
+        async def connect() -> str:
+            action = OpenHost(host="example.org", port=443)
+            return (await desk.permit(action, asked_by="build-T1", why="to fetch a page")).effect
+
+        steps = [f"tool/{number}" for number in range(1, calls + 1)]
+        given = [await journal.step(path, connect, inputs={}, gives=str, effect="command") for path in steps]
+        await journal.aclose()
+        return given
+
+    assert await effects(1) == ["allow"]
+    assert await effects(2) == ["allow", "deny"]  # the first is remembered, the second is another time
+    assert asked == ["Q1", "Q2"]
+
+
+async def test_what_a_hosts_own_answering_raises_is_raised_as_it_is(repo: Path, state: Path) -> None:
+    async def answer(_question: Question) -> Answered:
+        raise LookupError("no such person")
+
+    with pytest.raises(LookupError, match="no such person"):
+        await carrier(clarifying(), state, on_question=answer).run("Mend it", repo=repo)
+
+
+async def test_a_wish_to_stop_that_came_after_the_end_does_not_stop_the_run_that_is_taken_up(
+    repo: Path, state: Path
+) -> None:
+    parked = await carrier(clarifying(), state).run("Mend it", repo=repo)
+    journal = find_run(state, parked.run).project.journal
+    post(journal, parked.run, CancelMessage())
+    post(journal, parked.run, AnswerMessage(question="Q1", text="The first one."))
+    async with carrier(clarifying(), state).resume(parked.run) as run:
+        outcome = await run.result()
+    assert outcome.status == "succeeded"
+    assert any("to stop the run came when nobody carried it" in notice for notice in outcome.view.notices)
+
+
+class Hanging(ScriptedModel):
+    """Never answers what the task T2 asks."""
+
+    @asynccontextmanager
+    async def stream(self, request: Request, /) -> AsyncIterator[AsyncIterator[Any]]:
+        if "Title of T2" in str(request.messages[0]):
+            self.requests.append(request)
+            await anyio.sleep_forever()
+        async with super().stream(request) as events:
+            yield events
+
+
+async def test_a_task_that_waits_can_be_stopped_while_another_has_its_place(repo: Path, state: Path) -> None:
+    script: dict[str, list[Any]] = {
+        "What is to be mended": ["I leave it."],
+        "Title of T1": [write("calc.py", CALC_FIXED), "Done."],
+    }
+    build = Hanging(script, id="build-model", by_turn=True)
+    team = captain.Crew(
+        captain=ScriptedModel([fix_triage(), plan(fix_task(), shout_task("T2"))], id="captain-model"),
+        build=build,
+        review=[ScriptedModel(critic(review(finding()), gone=False), id="review-model", by_turn=True)],
+    )
+    with anyio.fail_after(60):
+        async with carrier(team, state, unanswered="wait", max_parallel=1).start("Mend it", repo=repo) as run:
+            await until(lambda: bool(run.questions))
+            await until(lambda: any("Title of T2" in str(asked.messages[0]) for asked in build.requests))
+            run.cancel("T1")
+            async for recorded in run.events():
+                if recorded.event == ev.TaskChanged(task="T1", state="cancelled", reason="it was stopped by the user"):
+                    break
+            run.cancel()
+            assert (await run.result()).status == "cancelled"
