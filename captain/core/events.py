@@ -447,6 +447,11 @@ Event: TypeAlias = (
 _TAKEN_BACK: Final[frozenset[TaskState]] = frozenset({"parked", "failed", "cancelled"})
 
 
+def is_from_outside(event: Event) -> bool:
+    """Whether it is what somebody said or decided, which is news each time, in whatever words."""
+    return isinstance(event, MessageSent | QuestionAnswered | PermissionDecided)
+
+
 def is_taken_back(event: Event) -> bool:
     """Whether the event says how something ended that a resumed run begins again."""
     return isinstance(event, RunEnded) or (isinstance(event, TaskChanged) and event.state in _TAKEN_BACK)

@@ -31,7 +31,7 @@ class AgentMailbox:
     path: str = ""
     letters: list[_Letter] = field(default_factory=list)
     given: Counter[int] = field(default_factory=Counter)
-    scope: anyio.CancelScope | None = None
+    scopes: set[anyio.CancelScope] = field(default_factory=set)
 
     @contextmanager
     def attend(self, path: str, /) -> Iterator[None]:
@@ -56,11 +56,13 @@ class AgentMailbox:
     @contextmanager
     def cut(self) -> Iterator[anyio.CancelScope]:
         with anyio.CancelScope() as scope:
-            self.scope = scope
+            self.scopes.add(scope)
             try:
+                if any(letter.sent.how == "interrupt" for letter in self.letters):
+                    scope.cancel()  # it came a moment before
                 yield scope
             finally:
-                self.scope = None
+                self.scopes.discard(scope)
 
     def hears(self, sent: MessageSent) -> bool:
         return sent.task is None or sent.task == self.task
@@ -77,15 +79,17 @@ class Steering:
         self._waiting = list(self._letters)
 
     def _take_in(self, events: Iterable[Recorded]) -> list[MessageSent]:
-        """Notes what was delivered, and gives what was not."""
-        sent: list[MessageSent] = []
+        """Notes what was delivered, and gives what reached nobody."""
+        sent: dict[int, MessageSent] = {}
+        heard: set[int] = set()
         for recorded in events:
             if isinstance(event := recorded.event, MessageSent):
-                sent.append(event)
+                sent[recorded.seq] = event
             elif isinstance(event, MessageDelivered):
                 self.delivered[event.path, event.turn] += (event.text,)
-                sent = [one for one in sent if one.text != event.text]
-        return sent
+                same = [seq for seq, one in sent.items() if one.text == event.text]
+                heard.update(same[-1:])  # of the same words said twice, the later
+        return [one for seq, one in sent.items() if seq not in heard]
 
     def mailbox(self, agent: str, task: str | None = None) -> AgentMailbox:
         return AgentMailbox(self, agent, task)
@@ -102,8 +106,8 @@ class Steering:
         boxes = [box for box in self._boxes if box.hears(sent)]
         for box in boxes:
             box.letters.append(letter)
-            if how == "interrupt" and box.scope is not None:
-                box.scope.cancel()
+            for scope in box.scopes if how == "interrupt" else ():
+                scope.cancel()
         if not boxes:
             self._waiting.append(letter)
 

@@ -18,7 +18,7 @@ import anyio.lowlevel
 from captain.core import codec
 from captain.core.clock import Clock
 from captain.core.errors import JournalError
-from captain.core.events import Event, Recorded, RunEnded, RunResumed, is_taken_back
+from captain.core.events import Event, Recorded, RunEnded, RunResumed, is_from_outside, is_taken_back
 from captain.core.masking import Masker
 from captain.runs.entries import Entry, EntryKind, Store, decode_event
 from captain.runs.failures import Failure
@@ -191,7 +191,7 @@ class RunJournal:
     async def record(self, event: Event) -> None:
         draft = self._news_of(event)
         told = (draft.key, draft.body)
-        if self._told[told] and not is_taken_back(event):
+        if self._told[told] and not is_taken_back(event) and not is_from_outside(event):
             self._told[told] -= 1
             return
         await self._add(draft)
