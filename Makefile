@@ -45,7 +45,7 @@ types: $(READY) ## Check types, of the examples too.
 	$(BIN)/mypy examples
 
 docs: $(READY) ## Run every example and every Python block of the docs, and check the links.
-	$(BIN)/pytest -q -n auto -m "not slow" tests/docs
+	$(BIN)/pytest -q -n auto tests/docs
 
 bench: $(READY) ## Run what is in benchmarks/.
 	@set -e; for script in $(wildcard benchmarks/*.py); do echo "$$script"; $(BIN)/python "$$script"; done

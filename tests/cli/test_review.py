@@ -19,6 +19,9 @@ from captain.testing import git, make_repository
 from tests.root import ALLOW_ROOT
 from tests.waiting import files_below, until
 
+pytestmark = pytest.mark.slow
+
+
 BASE: Final = {"app.py": "start\nmiddle\nend\n", "lib.py": "one\n"}
 CHANGE: Final = "start\nWRONG one\nmiddle\nWRONG two\nend\n"
 

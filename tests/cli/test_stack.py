@@ -32,6 +32,9 @@ from tests.voyages import (
 )
 from tests.workspace.repos import ENV, Repo, new_repo
 
+pytestmark = pytest.mark.slow
+
+
 RUN = "20261126-180000-abcd"
 NUMBERED = "".join(f"line {number}\n" for number in range(12))
 

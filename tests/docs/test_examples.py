@@ -11,6 +11,9 @@ import pytest
 
 from tests.docs.pages import ROOT
 
+pytestmark = pytest.mark.slow
+
+
 SAYS = {
     "agent_alone.py": ["done after 2 turns", "Berth B4 is free"],
     "answering_questions.py": ["Q1: By first name or by full name?", "captain was told: Keep it short.", "succeeded"],

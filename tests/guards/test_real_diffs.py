@@ -17,6 +17,9 @@ from captain.core.hunks import parse_hunks
 from captain.core.tasks import Scope
 from captain.guards import ScopeGuard, problems
 
+pytestmark = pytest.mark.slow
+
+
 ENV = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 
 

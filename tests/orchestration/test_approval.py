@@ -28,6 +28,9 @@ from tests.voyages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
+
 MENDED = [write("calc.py", CALC_FIXED), "Done."]
 
 

@@ -43,6 +43,9 @@ from tests.voyages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
+
 ALMOST = CALC.replace("a - b", "abs(a) + b")
 
 

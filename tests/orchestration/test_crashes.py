@@ -50,6 +50,7 @@ def same_end(outcome: dict[str, Any], expected: dict[str, Any], losses: Sequence
     assert 0 <= repeated <= outcome["under_way"], f"{repeated} calls made again, lost after {losses}"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_lost_in_the_middle_ends_as_one_that_was_not(
     tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:

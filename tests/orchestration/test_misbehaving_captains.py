@@ -36,6 +36,9 @@ from tests.voyages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
+
 BOTH = "`add` gives the difference. Make `shout` shout."
 MENDED = [write("calc.py", CALC_FIXED), "Done."]
 

@@ -45,6 +45,9 @@ from tests.voyages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
+
 ERRORS: dict[str, ModelError] = {
     "refused": RateLimitError("Not now.", model="m"),
     "broken off": StreamInterruptedError("Gone.", model="m", retryable=True),

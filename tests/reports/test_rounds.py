@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from markdown_it import MarkdownIt
 
 from captain.core.events import ModelCalled, Role
@@ -17,6 +18,8 @@ from captain.reports.meter import Meter
 from captain.reports.review_markdown import picture
 from captain.review import FixJob, LoopReport
 from tests.review.scene import Edits, Says, Scene, Sees, bug, loop, removes
+
+pytestmark = pytest.mark.slow
 
 
 async def brings_more(folder: Path) -> LoopReport:

@@ -23,6 +23,9 @@ from captain.testing import git
 from captain.workspace import Workspace
 from tests.review.scene import TESTS, Edits, Scene, Sees, Votes, bug, loop, opinion, removes, statuses
 
+pytestmark = pytest.mark.slow
+
+
 ONE_BUG = {"app.py": "start\nBUG1\nend\n"}
 PLAIN = ReviewPolicy(ev_factor=None)
 

@@ -17,6 +17,9 @@ from captain.review import ReviewLoop, ReviewPolicy
 from captain.testing import git, make_repository
 from tests.review.scene import ALWAYS, TESTS, Edits, Says, Scene, Sees, Votes, bug, loop, opinion, removes, statuses
 
+pytestmark = pytest.mark.slow
+
+
 ONE_BUG = {"app.py": "start\nBUG1\nend\n"}
 ONE_LOOK = ReviewPolicy(reviewers=(1,))
 NEVER = Votes(accepts=lambda _: False)
