@@ -21,13 +21,17 @@ from captain.core.messages import Reply, Request, Settings, ToolCall
 from captain.core.usage import Budget, Usage
 from captain.models import Model, complete, cost_usd, reply_cost_usd
 from captain.models.base import repeated
-from captain.runs import Effect, Journal, Ledger
+from captain.runs import Effect, Happened, Journal, Ledger, Repeat, Unfinished
 from captain.sandbox import secret_variables
-from captain.tools import ToolOutput
+from captain.tools import ToolOutput, said
 
 T = TypeVar("T")
 
 _RESERVED_OUTPUT_TOKENS: Final = 2_000
+_HAPPENED: Final = (
+    "This had begun when the process was lost, and it did happen, as somebody says who has looked. "
+    "What it gave is not known."
+)
 _CHANGES_FILES: Final[frozenset[Effect]] = frozenset({"write", "command"})
 _REPEATS: Final = 2  # of a call whose answer broke off
 
@@ -49,7 +53,8 @@ class Crewmate:
     """Every model call and tool call of an agent passes here, and so through `Journal.step`.
 
     Without a journal nothing is kept, and the default ledger allows everything: an agent can be used alone.
-    `masker` takes secrets out of what the model is shown and of what it answers.
+    `masker` takes secrets out of what the model is shown and of what it answers. `happened` finds out about an effect
+    outside of this machine that had begun before the run was resumed.
     """
 
     model: Model
@@ -59,6 +64,7 @@ class Crewmate:
     clock: Clock = field(default_factory=SystemClock)
     journal: Journal | None = None
     ledger: Ledger = field(default_factory=lambda: Ledger(Budget(), SystemClock()))
+    happened: Callable[[Unfinished], Awaitable[bool]] | None = None
     masker: Masker = field(default_factory=lambda: Masker(named=secret_variables()))
 
     def estimate(self, input_tokens: int, settings: Settings) -> Usage:
@@ -179,10 +185,24 @@ class Crewmate:
         if self.journal is None:
             return await run()
         given = {"tool": call.name, "arguments": call.arguments}
-        used = await self.journal.step(path, run, inputs=given, gives=Used, effect=effect, tells=told)
+        used = await self.journal.step(
+            path,
+            run,
+            inputs=given,
+            gives=Used,
+            effect=effect,
+            settle=self._settle if self.happened is not None else None,
+            tells=told,
+        )
         if remembered and used.files is not None and checkpoints is not None:
             checkpoints.remembered(used.files)
         return used
+
+    async def _settle(self, left: Unfinished) -> Repeat | Happened:
+        """A workspace stands as it was before the call; the world may not."""
+        if left.intent.effect != "external" or self.happened is None or not await self.happened(left):
+            return Repeat()
+        return Happened(Used(output=said(_HAPPENED, is_error=True), took_s=0.0))
 
     def knows(self, path: str) -> bool:
         """Whether the step of that path is on record."""

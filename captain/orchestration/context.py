@@ -17,6 +17,7 @@ from captain.core.errors import UsageError
 from captain.core.events import CollisionForecast, Event, FollowUpNoted, Role
 from captain.core.masking import Masker
 from captain.core.policy import Policy
+from captain.core.questions import Choice
 from captain.core.tasks import Check, CheckResult, FollowUp
 from captain.core.usage import Usage
 from captain.guards import Approver, Hook, PermissionDesk, Rule
@@ -27,7 +28,7 @@ from captain.orchestration.memory import ProjectMemory
 from captain.orchestration.questions import OnQuestion, QuestionDesk, Unanswered
 from captain.orchestration.steering import Steering, Stops
 from captain.review import BALANCED, Reviewer, ReviewPolicy
-from captain.runs import Effect, Inbox, Journal, Ledger
+from captain.runs import Effect, Inbox, Journal, Ledger, Unfinished
 from captain.sandbox import Box, ExecResult
 from captain.tools import Tool, clip
 from captain.workspace import MergeResult, Repository, Workspaces
@@ -186,8 +187,20 @@ class Voyage:
             clock=self.clock,
             journal=self.journal,
             ledger=self.ledger,
+            happened=self.happened,
             masker=self.journal.masker,
         )
+
+    async def happened(self, left: Unfinished) -> bool:
+        """Whether an effect outside of this machine happened, as somebody says who has looked."""
+        answer = await self.questions.ask(
+            f"external/{left.path}",
+            "external",
+            f"Did this happen? It had begun at {left.began_at:%Y-%m-%d %H:%M:%S} UTC, and the process was lost.",
+            choices=(Choice(name="repeat", text="it did not: do it"), Choice(name="happened", text="it did: go on")),
+            details="\n".join(f"{given.name}: {given.shown}" for given in left.intent.inputs),
+        )
+        return answer.choice == "happened"
 
     def shown(self, result: ExecResult, box: Box) -> str:
         """A command's output as it is kept and told to agents."""

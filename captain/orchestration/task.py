@@ -147,6 +147,8 @@ class TaskWork:
             # without what was put back, which collides with nobody
             await self._voyage.look_out(self.task.id, built.commit)
             return await self._conclude(await self._reviewed(start, built.commit), start)
+        except UnansweredError as error:
+            return await self.end("parked", f"it waits for an answer to {error.question.id}")
         except BudgetExceededError as error:
             return replace(await self.end("parked", f"budget: {error}"), over_budget=True)
         except CaptainError as error:
