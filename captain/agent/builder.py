@@ -57,7 +57,7 @@ class AgentBuilder:
     """Builds with the native agent loop, in a new conversation for the task and for each fix.
 
     `crewmate` makes the mate for a task, `notes` gives the project's own notes for it, `mailbox` where its agent of
-    that name hears what is said to it meanwhile.
+    that name hears what is said to it meanwhile. `task_tools` are those that are made for one task.
     """
 
     crewmate: Callable[[Task], Crewmate]
@@ -66,6 +66,7 @@ class AgentBuilder:
     limits: Limits = Limits()
     command_timeout_s: float = 600.0
     mailbox: Callable[[str, Task], Mailbox | None] = lambda _name, _task: None
+    task_tools: Callable[[Task, Workspace], tuple[Tool, ...]] = lambda _task, _workspace: ()
 
     async def build(self, task: Task, workspace: Workspace, /, *, fix: FixBrief | None = None) -> BuildReport:
         mate = replace(self.crewmate(task), task=task.id)
@@ -73,7 +74,8 @@ class AgentBuilder:
         if fix is not None:
             mate = replace(mate, name=f"{mate.name}-{fix.id}")
             told, path = f"{told}\n\n{fix.text}", f"task/{task.id}/fix/{fix.id}"
-        agent = Agent(mate=mate, instructions=prompt("build"), tools=self.tools, limits=self.limits)
+        tools = (*self.tools, *self.task_tools(task, workspace))
+        agent = Agent(mate=mate, instructions=prompt("build"), tools=tools, limits=self.limits)
         checkpoints = Checkpoints(workspace) if mate.journal is not None else None
         try:
             result = await agent.run(

@@ -239,7 +239,7 @@ def _summary(call: ToolCall) -> str:
         return ""
     if not isinstance(arguments, dict):
         return ""
-    for name in ("command", "path", "pattern", "title", "arguments", "kind", "summary"):
+    for name in ("command", "path", "pattern", "title", "question", "arguments", "kind", "summary"):
         if value := arguments.get(name):
             text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
             return " ".join(text.split())[:120]

@@ -290,5 +290,11 @@ def _(event: ev.QuestionAnswered, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.CaptainAsked, _view: RunView) -> Iterator[str]:
+    yield f"{one_line(event.task)}  asks: {clip(event.question)}"
+    yield f"{one_line(event.task)}  is told by {clip(words.said_by(event))}"
+
+
+@_lines.register
 def _(event: ev.RunEnded, _view: RunView) -> Iterator[str]:
     yield f"{words.verdict(event.status)}{because(event.summary)}"

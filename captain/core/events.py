@@ -399,6 +399,17 @@ class QuestionAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaptainAsked:
+    """A Build asked what its brief leaves open. Where nobody knew, `answer` is empty, and the Build decides."""
+
+    task: str
+    question: str
+    answer: str
+    by: Literal["captain", "person", "host", "policy", "nobody"]
+    kind: Literal["captain_asked"] = "captain_asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     status: RunStatus
     summary: str
@@ -441,6 +452,7 @@ Event: TypeAlias = (
     | MessageDelivered
     | QuestionAsked
     | QuestionAnswered
+    | CaptainAsked
     | RunEnded
 )
 

@@ -51,7 +51,8 @@ async def _steps(voyage: Voyage) -> RunEnded:
         return plan
     results = await delegate(voyage, plan)
     heads = {result.task.id: result.head for result in results if result.head is not None}
-    repair = Repairer(voyage=voyage, crew=crew_of(voyage), heads=heads)
+    slots = anyio.Semaphore(voyage.options.max_parallel)
+    repair = Repairer(voyage=voyage, crew=crew_of(voyage, slots), heads=heads)
     return conclude(results, await integrate(voyage, plan, results, repair=repair))
 
 

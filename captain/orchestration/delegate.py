@@ -15,6 +15,7 @@ from captain.core.events import Role, TaskChanged
 from captain.core.tasks import Plan, Task
 from captain.core.together import together
 from captain.models import Model
+from captain.orchestration.consulting import CaptainLine
 from captain.orchestration.context import Voyage
 from captain.orchestration.task import Crew, Place, TaskResult, TaskWork
 from captain.tools import web_tools, working
@@ -24,8 +25,8 @@ _STOPPED: Final = "it was stopped by the user"
 
 async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
     """Carries out all tasks, those at once whose dependencies allow it; results stand in plan order."""
-    crew = crew_of(voyage)
     slots = anyio.Semaphore(voyage.options.max_parallel)
+    crew = crew_of(voyage, slots)
     done = {task.id: anyio.Event() for task in plan.tasks}
     results: dict[str, TaskResult] = {}
 
@@ -81,16 +82,16 @@ async def _start(voyage: Voyage, task: Task, results: Mapping[str, TaskResult]) 
     return head
 
 
-def crew_of(voyage: Voyage) -> Crew:
+def crew_of(voyage: Voyage, slots: anyio.Semaphore) -> Crew:
     """The crew's own builder, or the native agent loop around its model; the advisor builds like that."""
-    player, advisor = voyage.team.build, voyage.team.advisor
+    player, advisor, line = voyage.team.build, voyage.team.advisor, CaptainLine(voyage, slots)
     return Crew(
-        builder=_builder(voyage, player, "build") if isinstance(player, Model) else player,
-        advisor=_builder(voyage, advisor, "advisor") if advisor is not None else None,
+        builder=_builder(voyage, player, "build", line) if isinstance(player, Model) else player,
+        advisor=_builder(voyage, advisor, "advisor", line) if advisor is not None else None,
     )
 
 
-def _builder(voyage: Voyage, player: Model, role: Role) -> Builder:
+def _builder(voyage: Voyage, player: Model, role: Role, line: CaptainLine) -> Builder:
     return AgentBuilder(
         crewmate=lambda task: voyage.mate(player, role, f"{role}-{task.id}"),
         notes=lambda task: voyage.memory.nearest(task.scope.paths),
@@ -98,4 +99,5 @@ def _builder(voyage: Voyage, player: Model, role: Role) -> Builder:
         limits=Limits(turns=voyage.options.max_turns),
         command_timeout_s=voyage.options.command_timeout_s,
         mailbox=lambda name, task: voyage.steering.mailbox(name, task.id),
+        task_tools=line.tools,
     )

@@ -165,6 +165,13 @@ def questions(view: RunView) -> Iterator[str]:
             yield f"  - {code(words.how_to_answer(view.run, question))}"
 
 
+def consulted(view: RunView) -> Iterator[str]:
+    """What Builds asked while they worked, and who knew it."""
+    for asked in view.consulted:
+        yield f"- {plain(asked.task)}: {plain(asked.question)}"
+        yield f"  - {plain(words.said_by(asked))}"
+
+
 def messages(view: RunView) -> Iterator[str]:
     """What was said to the run while it went on, and who heard it."""
     for sent in view.messages:

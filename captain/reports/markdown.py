@@ -28,6 +28,7 @@ def to_markdown(view: RunView) -> str:
         ("The plan", asking.plan),
         ("What it is going to cost", asking.estimate),
         ("Questions", asking.questions),
+        ("Asked on the way", asking.consulted),
         ("Said meanwhile", asking.messages),
         ("Look at the result", _commands),
         ("What was done", _tasks),

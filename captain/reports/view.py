@@ -48,6 +48,7 @@ class RunView:
     messages: list[ev.MessageSent] = field(default_factory=list)
     heard: list[ev.MessageDelivered] = field(default_factory=list)
     questions: dict[str, QuestionView] = field(default_factory=dict)
+    consulted: list[ev.CaptainAsked] = field(default_factory=list)
     asked: int = 0
     away: timedelta = timedelta()
     meter: Meter = field(default_factory=Meter)
@@ -374,6 +375,10 @@ class RunView:
     def _(self, event: ev.QuestionAnswered) -> None:
         if (asked := self.questions.get(event.question)) is not None:
             asked.answer = event
+
+    @_on.register
+    def _(self, event: ev.CaptainAsked) -> None:
+        self.consulted.append(event)
 
     @_on.register
     def _(self, event: ev.PermissionDecided) -> None:

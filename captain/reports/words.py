@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from captain.core.cases import Case
-from captain.core.events import QuestionAnswered
+from captain.core.events import CaptainAsked, QuestionAnswered
 from captain.core.findings import SEVERITY_WEIGHT, Finding
 from captain.core.questions import Question
 from captain.core.usage import Spend, Usage
@@ -100,6 +100,14 @@ def answered(answer: QuestionAnswered) -> str:
     who = {"person": "a person", "host": "the host", "policy": "the policy"}[answer.by]
     said = f"{answer.choice}, by {who}" if answer.choice else f"by {who}"
     return f"{said}: {answer.text}" if answer.text else said
+
+
+def said_by(asked: CaptainAsked) -> str:
+    """What a Build was told, and by whom."""
+    who = {"captain": "the Captain", "person": "a person", "host": "the host", "policy": "the policy"}
+    if asked.by == "nobody":
+        return "nobody could say; the Build decides"
+    return f"{who[asked.by]}: {asked.answer}"
 
 
 def how_to_answer(run: str, question: Question) -> str:
