@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captain.reports import words
@@ -26,6 +27,11 @@ def closing_lines(outcome: Outcome) -> list[str]:
     if view.unsandboxed:
         lines.append("unsandboxed: the commands of this run were not confined.")
     lines += [f"result: {one_line(outcome.branch)}", f"  {look_at(view, outcome.branch)}"] if outcome.branch else []
+    if outcome.branch and (tip := _moved_on(view)):
+        lines.append(
+            f"moved on: {one_line(view.branch or '')} is at {words.commit(tip)} now, and the result is not on it"
+        )
+        lines.append(f"  captain stack {outcome.run} --restack")
     if left := _left(view):
         lines.append(f"left: {left}")
     if view.follow_ups:
@@ -38,6 +44,27 @@ def closing_lines(outcome: Outcome) -> list[str]:
 def look_at(view: RunView, branch: str) -> str:
     """The command that shows what a branch changes."""
     return shell("git", "-C", view.repository, "diff", f"{words.commit(view.base)}..{branch}")
+
+
+def _moved_on(view: RunView) -> str | None:
+    """Where the user's branch is now, if that is not where the run started from."""
+    import anyio
+
+    from captain.core.errors import CaptainError
+    from captain.workspace import Repository
+
+    async def look() -> str | None:
+        repository = await Repository.open(Path(view.repository))
+        ref = f"refs/heads/{view.branch}"
+        tip = (await repository.refs(ref)).get(ref)
+        return None if tip is None or await repository.is_ancestor(tip, view.base) else tip
+
+    if view.branch is None:
+        return None
+    try:
+        return anyio.run(look)
+    except (CaptainError, OSError):  # it has gone meanwhile, and the last lines are about something else
+        return None
 
 
 def _left(view: RunView) -> str:

@@ -7,14 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from captain.api import Outcome
 from captain.cli.boundary import guarded
-from captain.testing import make_repository
+from captain.cli.closing import closing_lines
+from captain.core.events import Recorded, RunOpened
+from captain.reports import RunView
+from captain.testing import git, make_repository
 from tests.root import ALLOW_ROOT
 from tests.waiting import files_below, until
 
@@ -181,3 +186,17 @@ def test_the_demo_does_not_touch_a_folder_that_is_in_use(tmp_path: Path, capsys:
 
     assert guarded(["demo", *ALLOW_ROOT, "--into", str(tmp_path)]) == 2
     assert "is not an empty folder" in capsys.readouterr().err
+
+
+def test_a_branch_that_moved_on_meanwhile_is_said_with_the_command_that_follows_it(tmp_path: Path) -> None:
+    repo = make_repository(tmp_path / "a repository", {"a.txt": "a\n"})
+    base = git(repo, "rev-parse", "HEAD")
+    view = RunView()
+    opened = RunOpened(run="r", request="q", repository=str(repo), base=base, branch="main", crew=(), sandbox="none")
+    view.apply(Recorded(seq=1, at=datetime(2026, 1, 1, tzinfo=UTC), event=opened))
+    outcome = Outcome(
+        run="r", status="succeeded", summary="Done.", hint="", branch="captain/r/result", view=view, folder=tmp_path
+    )
+    assert not any(line.startswith("moved on") for line in closing_lines(outcome))
+    git(repo, "-c", "user.name=T", "-c", "user.email=t@localhost", "commit", "--quiet", "--allow-empty", "-m", "On")
+    assert "  captain stack r --restack" in closing_lines(outcome)
