@@ -10,6 +10,10 @@ import typer
 Request: TypeAlias = Annotated[
     str, typer.Argument(metavar="REQUEST", help="What you want done; - reads it from standard input.")
 ]
+MaybeRequest: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(metavar="REQUEST", help="What you want done; - reads it from standard input.", show_default=False),
+]
 FromFollowUp: TypeAlias = Annotated[
     str | None,
     typer.Option(

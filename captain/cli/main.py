@@ -77,7 +77,7 @@ def version() -> None:
 
 @app.command()
 def run(
-    request: flags.Request = "",
+    request: flags.MaybeRequest = None,
     *,
     from_followup: flags.FromFollowUp = None,
     repo: flags.Repo = Path(),
@@ -119,7 +119,7 @@ def run(
     rounds = parse_count(max_rounds, "--max-rounds") if max_rounds is not None else None
     timeout_s = parse_duration(command_timeout, "--command-timeout")
     origin = setup.origin_of(request, from_followup, repo, state_dir)
-    wanted = origin.request if origin else setup.read_request(request)
+    wanted = origin.request if origin else setup.read_request(request or "")
     chosen = setup.combine(crew, flagged)
     screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
     policy = setup.policy_of(allow_host or ())

@@ -163,9 +163,11 @@ def policy_of(hosts: Sequence[str]) -> Policy:
     return Policy(network=Network.hosts(*hosts))
 
 
-def origin_of(request: str, followup: str | None, repo: Path, state_dir: Path | None) -> Origin | None:
+def origin_of(request: str | None, followup: str | None, repo: Path, state_dir: Path | None) -> Origin | None:
     """The request that a follow-up stands for. Raises `UsageError`, also for one beside a request in words."""
     if followup is None:
+        if request is None:
+            raise UsageError("Missing argument 'REQUEST'.", hint="See captain run --help.")
         return None
     if request:
         raise UsageError(
