@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from captain.agent.advice import Advisor
 from captain.agent.checkpoints import Checkpoints
 from captain.agent.crewmate import Crewmate
 from captain.agent.limits import Limits
@@ -57,7 +58,8 @@ class AgentBuilder:
     """Builds with the native agent loop, in a new conversation for the task and for each fix.
 
     `crewmate` makes the mate for a task, `notes` gives the project's own notes for it, `mailbox` where its agent of
-    that name hears what is said to it meanwhile. `task_tools` are those that are made for one task.
+    that name hears what is said to it meanwhile. `task_tools` are those that are made for one task; `advisor` gives who
+    advises its agent, if anybody does.
     """
 
     crewmate: Callable[[Task], Crewmate]
@@ -66,6 +68,7 @@ class AgentBuilder:
     limits: Limits = Limits()
     command_timeout_s: float = 600.0
     mailbox: Callable[[str, Task], Mailbox | None] = lambda _name, _task: None
+    advisor: Callable[[Task], Advisor | None] = lambda _: None
     task_tools: Callable[[Task, Workspace], tuple[Tool, ...]] = lambda _task, _workspace: ()
 
     async def build(self, task: Task, workspace: Workspace, /, *, fix: FixBrief | None = None) -> BuildReport:
@@ -75,7 +78,13 @@ class AgentBuilder:
             mate = replace(mate, name=f"{mate.name}-{fix.id}")
             told, path = f"{told}\n\n{fix.text}", f"task/{task.id}/fix/{fix.id}"
         tools = (*self.tools, *self.task_tools(task, workspace))
-        agent = Agent(mate=mate, instructions=prompt("build"), tools=tools, limits=self.limits)
+        agent = Agent(
+            mate=mate,
+            instructions=prompt("build"),
+            tools=tools,
+            limits=self.limits,
+            advisor=self.advisor(task),
+        )
         checkpoints = Checkpoints(workspace) if mate.journal is not None else None
         try:
             result = await agent.run(

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from captain.agent.advice import Advice, Advisor, CommandWatch
 from captain.agent.checkpoints import Checkpoints
 from captain.agent.compaction import Compactor
 from captain.agent.crewmate import Crewmate
@@ -54,6 +55,8 @@ class AgentResult:
 class Agent:
     """A model with instructions and tools. With `submits`, only a submission by that tool ends its work.
 
+    An `advisor` is asked by the tool `ask_advisor`, and by the loop where the agent does not get on.
+
     An agent keeps no state between runs: hand the `transcript` of a result back in to go on from there.
     """
 
@@ -63,6 +66,7 @@ class Agent:
     submits: str | None = None
     limits: Limits = Limits()
     settings: Settings = Settings()
+    advisor: Advisor | None = None
 
     async def run(
         self,
@@ -122,19 +126,21 @@ class _Work:
     window: Window = field(init=False)
     toolbox: Toolbox = field(init=False)
     compactor: Compactor = field(init=False)
+    advice: Advice = field(init=False)
 
     def __post_init__(self) -> None:
         agent = self.agent
-        tools = (*agent.tools, recall) if agent.tools else ()
+        self.window = Window(0, [*self.history.messages], dict(self.history.clipped))
+        self.advice = Advice(agent.advisor, agent.mate, self.window, self.path)
+        tools = (*agent.tools, *self.advice.tools(), recall) if agent.tools else ()
         self.toolbox = Toolbox(tools, agent.mate, self.checkpoints, self.mailbox)
-        overhead = (len(agent.instructions) + self.toolbox.chars) // 4
-        self.window = Window(overhead, [*self.history.messages], dict(self.history.clipped))
+        self.window.overhead_tokens = (len(agent.instructions) + self.toolbox.chars) // 4
         self.compactor = Compactor(agent.mate, self.window)
 
     async def go(self, brief: str, context: ToolContext) -> AgentResult:
         agent, window = self.agent, self.window
         window.add(user(agent.mate.masker.mask(brief)))
-        watch = StuckWatch()
+        watch, commands = StuckWatch(), CommandWatch()
         reply: Reply | None = None
         for self.turn in range(1, agent.limits.turns + 1):
             reply_or_limit = await self._ask_until_heard()
@@ -148,15 +154,18 @@ class _Work:
                 if (ended := await self._without_calls(reply)) is not None:
                     return ended
                 continue
-            self.nudges = 0
+            self.nudges, self.advice.turn = 0, self.turn
             used = await self.toolbox.use(calls, context, path=f"{self.path}/turn/{self.turn}/tool")
             outputs, took_s = [each.output for each in used], [each.took_s for each in used]
             self._take(reply, outputs, took_s)
             if submission := next((output.submission for output in outputs if output.submission), None):
                 return self._ended("done", reply, submission=submission)
+            failing = commands.see(calls, outputs)
             match watch.see(calls, outputs, took_s):
                 case "nudge":
-                    window.say(StuckWatch.ADVICE)
+                    window.say(await self.advice.unasked("stuck") or StuckWatch.ADVICE)
+                case "go on" if failing and (advice := await self.advice.unasked("failing")) is not None:
+                    window.say(advice)
                 case "stop":
                     return self._ended("stuck", reply, reason="it made the same calls with the same outcome")
         return self._ended("turn_limit", reply, reason=f"it used up its {agent.limits.turns} turns")

@@ -296,5 +296,11 @@ def _(event: ev.CaptainAsked, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.Advised, _view: RunView) -> Iterator[str]:
+    where = f"{one_line(event.task)}  " if event.task else ""
+    yield f"{where}{one_line(event.agent)} is advised, as {words.trigger(event)}: {clip(event.advice)}"
+
+
+@_lines.register
 def _(event: ev.RunEnded, _view: RunView) -> Iterator[str]:
     yield f"{words.verdict(event.status)}{because(event.summary)}"

@@ -21,6 +21,7 @@ from captain.core.tasks import CheckResult, FollowUp, Plan, Task, TaskState, Tri
 from captain.core.usage import Spend, Usage
 
 Role: TypeAlias = Literal["captain", "build", "review", "advisor"]
+AdviceTrigger: TypeAlias = Literal["stuck", "failing", "asked"]
 RunStatus: TypeAlias = Literal[
     "succeeded", "answered", "planned", "declined", "needs_human", "failed", "budget", "cancelled"
 ]
@@ -410,6 +411,17 @@ class CaptainAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Advised:
+    """The crew's advisor said something to an agent: it went in circles, a command failed twice, or it asked."""
+
+    agent: str
+    task: str | None
+    trigger: AdviceTrigger
+    advice: str
+    kind: Literal["advised"] = "advised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded:
     status: RunStatus
     summary: str
@@ -453,6 +465,7 @@ Event: TypeAlias = (
     | QuestionAsked
     | QuestionAnswered
     | CaptainAsked
+    | Advised
     | RunEnded
 )
 

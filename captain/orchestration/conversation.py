@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from captain.agent import Agent, Limits, Transcript
+from captain.agent import Advisor, Agent, Limits, Transcript
 from captain.core.errors import CaptainError
 from captain.orchestration.context import Voyage
 from captain.orchestration.prompts import prompt
@@ -36,6 +36,7 @@ class Conversation:
             tools=self._tools,
             submits=submits,
             limits=limits,
+            advisor=self._advisor(),
         )
         async with voyage.fresh_box(f"captain-{path.replace('/', '-')}", voyage.base) as box:
             result = await agent.run(
@@ -56,3 +57,8 @@ class Conversation:
                 hint="Use another model as Captain, or say more precisely what is wanted.",
             )
         return result.submission
+
+    def _advisor(self) -> Advisor | None:
+        """Of the Captain's own accord only: nobody looks over its shoulder."""
+        player = self._voyage.team.advisor
+        return None if player is None else Advisor(mate=self._voyage.mate(player, "advisor", "advice"), unasked=False)

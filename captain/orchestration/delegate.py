@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from captain.agent import AgentBuilder, Builder, Limits
+from captain.agent import Advisor, AgentBuilder, Builder, Limits
 from captain.core.errors import CaptainError
 from captain.core.events import Role, TaskChanged
 from captain.core.tasks import Plan, Task
@@ -100,4 +100,9 @@ def _builder(voyage: Voyage, player: Model, role: Role, line: CaptainLine) -> Bu
         command_timeout_s=voyage.options.command_timeout_s,
         mailbox=lambda name, task: voyage.steering.mailbox(name, task.id),
         task_tools=line.tools,
+        advisor=lambda task: _advisor(voyage, f"advice-{task.id}") if role == "build" else None,
     )
+
+
+def _advisor(voyage: Voyage, name: str) -> Advisor | None:
+    return Advisor(mate=voyage.mate(player, "advisor", name)) if (player := voyage.team.advisor) is not None else None

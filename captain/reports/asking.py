@@ -172,6 +172,12 @@ def consulted(view: RunView) -> Iterator[str]:
         yield f"  - {plain(words.said_by(asked))}"
 
 
+def advice(view: RunView) -> Iterator[str]:
+    """What the advisor said to whom, and why."""
+    for advised in view.advice:
+        yield f"- {plain(advised.agent)}, as {words.trigger(advised)}: {plain(advised.advice)}"
+
+
 def messages(view: RunView) -> Iterator[str]:
     """What was said to the run while it went on, and who heard it."""
     for sent in view.messages:

@@ -79,6 +79,7 @@ def to_dict(view: RunView) -> dict[str, Any]:
             for asked in view.questions.values()
         ],
         "asked_on_the_way": [_without_kind(asked) for asked in view.consulted],
+        "advice": [_without_kind(advised) for advised in view.advice],
         "permissions": [_without_kind(decided) for decided in view.permissions],
         "rules_held": [
             {"rule": held.rule, "says": held.says, "times": held.times, "stopped": list(held.stopped)}

@@ -29,6 +29,7 @@ def to_markdown(view: RunView) -> str:
         ("What it is going to cost", asking.estimate),
         ("Questions", asking.questions),
         ("Asked on the way", asking.consulted),
+        ("Advice", asking.advice),
         ("Said meanwhile", asking.messages),
         ("Look at the result", _commands),
         ("What was done", _tasks),

@@ -49,6 +49,7 @@ class RunView:
     heard: list[ev.MessageDelivered] = field(default_factory=list)
     questions: dict[str, QuestionView] = field(default_factory=dict)
     consulted: list[ev.CaptainAsked] = field(default_factory=list)
+    advice: list[ev.Advised] = field(default_factory=list)
     asked: int = 0
     away: timedelta = timedelta()
     meter: Meter = field(default_factory=Meter)
@@ -379,6 +380,10 @@ class RunView:
     @_on.register
     def _(self, event: ev.CaptainAsked) -> None:
         self.consulted.append(event)
+
+    @_on.register
+    def _(self, event: ev.Advised) -> None:
+        self.advice.append(event)
 
     @_on.register
     def _(self, event: ev.PermissionDecided) -> None:

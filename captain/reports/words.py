@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from captain.core.cases import Case
-from captain.core.events import CaptainAsked, QuestionAnswered
+from captain.core.events import Advised, CaptainAsked, QuestionAnswered
 from captain.core.findings import SEVERITY_WEIGHT, Finding
 from captain.core.questions import Question
 from captain.core.usage import Spend, Usage
@@ -108,6 +108,12 @@ def said_by(asked: CaptainAsked) -> str:
     if asked.by == "nobody":
         return "nobody could say; the Build decides"
     return f"{who[asked.by]}: {asked.answer}"
+
+
+def trigger(advised: Advised) -> str:
+    """Why there was advice."""
+    why = {"stuck": "it went in circles", "failing": "a command failed twice", "asked": "it asked"}
+    return why[advised.trigger]
 
 
 def how_to_answer(run: str, question: Question) -> str:

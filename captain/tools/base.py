@@ -28,13 +28,15 @@ Effect: TypeAlias = Literal["read", "write", "execute", "external"]
 class ToolOutput:
     """What the model is told, and what else came of the call.
 
-    `submission` is JSON that ends the agent's work; `follow_ups` are notes for the report.
+    `submission` is JSON that ends the agent's work; `follow_ups` are notes for the report. `failed` says of a command
+    that it did not end with exit code 0, which is an answer and no error.
     """
 
     content: tuple[Text | Media, ...]
     is_error: bool = False
     submission: str | None = None
     follow_ups: tuple[FollowUp, ...] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from captain.core.errors import ToolError
+from captain.core.messages import Text
 from captain.sandbox import ExecResult, ShellResult
-from captain.tools.base import ToolContext, ToolOutput, said, tool
+from captain.tools.base import ToolContext, ToolOutput, tool
 
 OUTPUT_LIMIT_CHARS: Final = 16_000
 
@@ -30,7 +31,8 @@ async def shell(
     shell = await context.box.shell()
     # as many bytes as characters are shown, so that whatever is left out is in the file
     result = await shell.run(command, timeout_s=limit_s, limit_bytes=OUTPUT_LIMIT_CHARS)
-    return said(_told(result, str(context.box.root)))
+    told = _told(result, str(context.box.root))
+    return ToolOutput(content=(Text(text=told),), failed=result.exit_code != 0)
 
 
 def _told(result: ShellResult, root: str) -> str:

@@ -438,6 +438,7 @@ def hostile_run(status: ev.RunStatus = "failed") -> tuple[Recorded, ...]:
             loop.GateDecided(cases=("F1",), rung="fresh", commit=BASE, accepted=False, clause="gone", reason=HOSTILE),
             loop.CheckTurnedFlaky(check=HOSTILE),
         ),
+        ev.Advised(agent=HOSTILE, task=HOSTILE, trigger="stuck", advice=HOSTILE),
         ev.CaptainAsked(task=HOSTILE, question=HOSTILE, answer=HOSTILE, by="captain"),
         ev.ChecksRan(commit=BASE, results=(checked,)),
         ev.TasksClashed(task="T1", others=(HOSTILE,), conflicts=(HOSTILE,)),
