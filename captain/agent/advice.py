@@ -69,8 +69,8 @@ def _command(call: ToolCall) -> str:
 class Advice:
     """What one agent is advised. `path` is that of its work, `turn` the one it is at.
 
-    Each piece of advice is made once, also in a run that is resumed. Whether there is any is decided alike whenever the run is carried: by what is on record, and where the next turn
-    was taken already, without any that is not.
+    Each piece is made once, also in a run that is resumed: what is on record is said again in its place, and where the
+    next turn is on record, nothing is said that is not.
     """
 
     advisor: Advisor | None

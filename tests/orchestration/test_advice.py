@@ -141,10 +141,11 @@ async def test_a_run_cut_off_after_advice_hears_the_same_and_does_not_pay_again(
 
 async def test_without_an_advisor_the_nudge_stays_as_it_was(repo: Path, state: Path) -> None:
     team = captain.Crew(
-        captain=ScriptedModel([fix_triage(), plan(fix_task())]), build=ScriptedModel([FAIL, *[LOOK] * 4, *DONE])
+        captain=ScriptedModel([fix_triage(), plan(fix_task())]),
+        build=ScriptedModel([FAIL, LOOK, LOOK, LOOK, LOOK, *DONE]),
+        review=[ScriptedModel([review()])],
     )
-    carry = carrier(captain.Crew(captain=team.captain, build=team.build, review=[ScriptedModel([review()])]), state)
-    outcome = await carry.run("Mend it", repo=repo)
+    outcome = await carrier(team, state).run("Mend it", repo=repo)
     assert outcome.view.advice == []
     assert "You have made the same calls" in heard(asked(team.build)[5])
     assert "ask_advisor" not in {spec.name for spec in asked(team.build)[0].tools}
