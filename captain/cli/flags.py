@@ -37,7 +37,10 @@ ReviewModels: TypeAlias = Annotated[
     ),
 ]
 AdvisorModel: TypeAlias = Annotated[
-    str | None, typer.Option("--advisor", metavar="MODEL", help="Stronger model, for the third attempt at a finding.")
+    str | None,
+    typer.Option(
+        "--advisor", metavar="MODEL", help="Stronger model, for advice, and for the third attempt at a finding."
+    ),
 ]
 CrewPath: TypeAlias = Annotated[
     Path | None,

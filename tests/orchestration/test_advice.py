@@ -140,9 +140,10 @@ async def test_a_run_cut_off_after_advice_hears_the_same_and_does_not_pay_again(
 
 
 async def test_without_an_advisor_the_nudge_stays_as_it_was(repo: Path, state: Path) -> None:
+    script: list[Any] = [FAIL, LOOK, LOOK, LOOK, LOOK, *DONE]
     team = captain.Crew(
         captain=ScriptedModel([fix_triage(), plan(fix_task())]),
-        build=ScriptedModel([FAIL, LOOK, LOOK, LOOK, LOOK, *DONE]),
+        build=ScriptedModel(script),
         review=[ScriptedModel([review()])],
     )
     outcome = await carrier(team, state).run("Mend it", repo=repo)
