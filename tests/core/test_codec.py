@@ -34,7 +34,7 @@ STORED = (
 
 
 @pytest.mark.parametrize("kind", STORED, ids=lambda kind: kind.__name__)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_every_value_that_is_stored_comes_back_equal(kind: type, data: st.DataObject) -> None:
     value = data.draw(values(kind))

@@ -22,6 +22,8 @@ from captain.testing import git
 from tests.voyages import UNCONFINED, calc_repository, of
 from tests.workspace.repos import Repo
 
+pytestmark = pytest.mark.slow
+
 
 def together(*names: str) -> Check:
     """Fails where all these files are."""

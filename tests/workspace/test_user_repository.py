@@ -12,6 +12,9 @@ from captain.workspace import ImportRefusedError, Repository, Workspaces
 from tests.workspace.repos import Repo, fingerprint, new_repo
 from tests.workspace.walls import LAYERING, Unlayered, sandbox_of
 
+pytestmark = pytest.mark.slow
+
+
 DAMAGE = r"""
 theirs=$(sed 's/^"//; s/"$//' .git/objects/info/alternates)
 home=${theirs%/objects}
