@@ -100,11 +100,11 @@ async def _gone(note: FollowUp, repo: Path) -> list[str]:
 
 
 def _request(note: FollowUp, run: str, gone: list[str]) -> str:
-    """The title is what is asked; the rest is what was noticed, as quoted data."""
-    lines = [note.title.strip(), "", f"This was noticed in run {run} and left alone:", ""]
-    lines += [f"> {line}" for line in note.detail.splitlines()]
+    """What is asked are Captain's own words; an agent's words, the title too, are quoted data."""
+    lines = [f"Resolve what run {run} noticed and left alone, and nothing else; it is quoted here.", ""]
+    lines += [f"> {line}" for line in (*note.title.splitlines(), "", *note.detail.splitlines())]
     still = [path for path in note.paths if path not in gone]
-    lines += ["", "> It is about " + ", ".join(still)] if still else []
+    lines += [">", "> It is about " + ", ".join(still)] if still else []
     lines += ["> These are not on the branch: " + ", ".join(gone)] if gone else []
     lines += [f"> What was put back then is kept under {note.ref}"] if note.ref else []
     return "\n".join(lines)

@@ -59,7 +59,10 @@ def test_a_follow_up_is_the_request_of_another_run_which_says_where_it_is_from(
     run: str, repo: Path, state: Path
 ) -> None:
     origin = taken_up(f"{run[:12]}:1", repo, state)
-    assert origin.request.splitlines()[0] == "Shout louder"
+    order, *data = origin.request.splitlines()
+    assert order == f"Resolve what run {run} noticed and left alone, and nothing else; it is quoted here."
+    assert all(line.startswith(">") or not line for line in data), "an agent's words are never an order"
+    assert "> Shout louder" in data
     assert "> shout does not shout.\n> It whispers." in origin.request
     assert "> It is about text.py" in origin.request
     answers = ScriptedModel([call("submit_triage", kind="decline", reason="no work", reply="It is loud enough.")])
