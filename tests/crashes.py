@@ -30,6 +30,7 @@ from captain.core.messages import AssistantMessage, Request, Text, ToolResult
 from captain.core.questions import Answered, Question
 from captain.models import ScriptedModel, call
 from captain.models.scripted import Scripted
+from captain.reports import RunView
 from captain.runs import SqliteStore, stored_runs
 from captain.runs.entries import Entry
 from captain.testing import git
@@ -163,6 +164,18 @@ def has_begun(folder: Path) -> bool:
 async def go_on(folder: Path) -> captain.Outcome:
     carrier = captain_of(folder)
     (stored,) = [run for run in stored_runs(folder / "state") if run.events()]
+    view = RunView.of(stored.events())
+    if view.ended is not None:  # it was lost when nothing was left to do but to say so
+        ended, branch = view.ended, view.result.branch if view.result else None
+        return captain.Outcome(
+            run=stored.id,
+            status=ended.status,
+            summary=ended.summary,
+            hint=ended.hint,
+            branch=branch,
+            view=view,
+            folder=stored.folder,
+        )
     async with carrier.resume(stored.id) as run:
         return await run.result()
 
