@@ -15,9 +15,6 @@ from tests.redteam.attacks import LIMITS
 from tests.redteam.backends import BACKENDS, NAIVE, missing, sandbox
 from tests.waiting import command_lines, runs, until
 
-pytestmark = pytest.mark.slow
-
-
 SMALL = replace(LIMITS, processes=48, memory_bytes=512 * 1024**2, disk_bytes=60_000_000, file_bytes=32_000_000)
 """What a command may use in these tests. Without walls nothing holds them, so what would do harm is not run there."""
 
