@@ -245,7 +245,7 @@ async def _under_way(
         await voyage.set_ref(ids.base_ref(opened.run), opened.base, path="open/base")
         for note in facts.notes:
             await voyage.tell(Noticed(text=note))
-        for salvaged in await reclaim(project.workspaces, repository, sandbox):
+        for salvaged in await reclaim(project.workspaces, repository, sandbox, held=opened.run):
             await voyage.tell(_of_salvaged(salvaged))
         yield voyage
     finally:

@@ -80,8 +80,24 @@ async def make_copy(
     await to_thread.run_sync(draft.rename, root)
 
 
-def remove_copy(root: Path) -> bool:
-    """Whether it is gone. Folders made read-only, as module caches are, do not stop it."""
+def remove_copy(copy: Path, draft: Path) -> bool:
+    """Whether both are gone. What is removed is a draft again first, so that a copy is complete as long as it exists.
+
+    Otherwise a process that is killed meanwhile would leave half a copy, which looks like work that cannot be saved.
+    """
+    if not _removed(draft):
+        return False
+    try:
+        copy.rename(draft)
+    except FileNotFoundError:
+        return True
+    except OSError:  # something is mounted on it, say
+        return _removed(copy)
+    return _removed(draft)
+
+
+def _removed(root: Path) -> bool:
+    """Folders made read-only, as module caches are, do not stop it."""
     for _ in range(2):
         shutil.rmtree(root, ignore_errors=True)
         if not os.path.lexists(root):

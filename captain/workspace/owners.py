@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,6 +19,8 @@ from typing import Final, Literal, TypeAlias
 Kind: TypeAlias = Literal["copy", "layers", "base"]
 
 _SUFFIX: Final = ".owner"
+_LEFT_S: Final = 1.0
+_LOOK_S: Final = 0.02
 _BASE: Final = "@base-"  # no workspace can have such a name
 
 
@@ -85,9 +88,21 @@ def base_name(commit: str) -> str:
     return f"{_BASE}{commit[:12]}-{secrets.token_hex(4)}"
 
 
-def claim_abandoned(folder: Path, runs: Collection[str] | None = None) -> list[Claim]:
-    """Claims to all copies whose host is gone; what has no owner file is left alone, and so is what is in use."""
-    claims = (_claim(file) for file in _owner_files(folder, runs) if not _is_base(file))
+def claim_abandoned(folder: Path, runs: Collection[str] | None = None, *, held: str = "") -> list[Claim]:
+    """Claims to all copies whose host is gone; what has no owner file is left alone, and so is what is in use.
+
+    `held` is a run that the caller holds: none of its copies can have a living host, and a lock on one is that of a
+    command which the last host was about to start when it ended. For such a lock this waits, for a second at most.
+    """
+    until = time.monotonic() + _LEFT_S
+    claims = []
+    for file in _owner_files(folder, runs):
+        if not _is_base(file):
+            claim = _claim(file)
+            while claim is None and file.parent.name == held and file.exists() and time.monotonic() < until:
+                time.sleep(_LOOK_S)
+                claim = _claim(file)
+            claims.append(claim)
     return [claim for claim in claims if claim]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -30,15 +31,17 @@ class Salvaged:
 
 
 async def reclaim(
-    folder: Path, repository: Repository, sandbox: Sandbox, *, runs: Collection[str] | None = None
+    folder: Path, repository: Repository, sandbox: Sandbox, *, runs: Collection[str] | None = None, held: str = ""
 ) -> tuple[Salvaged, ...]:
     """Clears copies of `repository` below `folder` that no process uses any more; only those of `runs`, if given.
+
+    `held` is the run that the caller holds, if it holds one: see `claim_abandoned`.
 
     A copy that cannot be saved stays and is reported each time; one with nothing unsaved just goes.
     Any number of processes may do this at once.
     """
     with anyio.CancelScope(shield=True):
-        claims = await to_thread.run_sync(claim_abandoned, folder, runs)
+        claims = await to_thread.run_sync(partial(claim_abandoned, folder, runs, held=held))
     found = []
     try:
         while claims:

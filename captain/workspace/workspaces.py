@@ -311,7 +311,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 def finish(claim: Claim, saved: bool) -> None:
     """Removes a copy and its owner file; one that could not be saved or removed is left for `reclaim`."""
-    if saved and remove_copy(claim.draft) and remove_copy(claim.copy):
+    if saved and remove_copy(claim.copy, claim.draft):
         claim.discard()
     else:
         claim.release()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from subprocess import PIPE
 
 import anyio
 import pytest
@@ -207,3 +208,61 @@ async def test_nothing_is_kept_of_scratch_or_of_what_is_under_a_ref_already(repo
     scratch = await failing(workspaces.open("T2", repository.head, scratch=True), "noise")
     assert list(await repository.refs("refs/captain/run1")) == [ref]
     assert (same.kept, scratch.kept) == (None, None)
+
+
+REMOVER = """
+import os, shutil, sys
+from pathlib import Path
+from captain.workspace.owners import claim_abandoned
+from captain.workspace.workspaces import finish
+
+def stopped(root, **_):
+    if (objects := Path(root, ".git", "objects")).exists():
+        remove_tree(objects)
+        os._exit(137)
+
+remove_tree, shutil.rmtree = shutil.rmtree, stopped
+(claim,) = (one for one in claim_abandoned(Path(sys.argv[1])) if one.owner.name == "T2")
+finish(claim, True)
+"""
+
+
+HOLDER = """
+import fcntl, sys
+file = open(sys.argv[1])
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+async def test_half_a_copy_that_a_killed_host_was_removing_is_not_taken_for_work(repo: Repo, copies: Path) -> None:
+    repository = await killed_host(repo, copies)
+    done = subprocess.run([sys.executable, "-c", REMOVER, str(copies)], check=False)
+    assert done.returncode == 137
+    assert not (copies / "run1" / "T2").exists()
+    assert await reclaim(copies, repository, Sandbox.none()) == ()
+    assert not list(copies.iterdir())
+
+
+async def test_the_lock_that_a_command_of_the_lost_host_still_holds_is_waited_for(repo: Repo, copies: Path) -> None:
+    repository = await killed_host(repo, copies)
+    (owner,) = (copies / "run1").glob(".T2.owner")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(owner)], stdin=PIPE, stdout=PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        assert await reclaim(copies, repository, Sandbox.none(), held="another") == ()
+        assert (copies / "run1" / "T2").exists()
+        found: list[Salvaged] = []
+
+        async def work() -> None:
+            found.extend(await reclaim(copies, repository, Sandbox.none(), held="run1"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            await anyio.sleep(0.1)
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+    assert [one.name for one in found] == ["T2"]
+    assert not list(copies.iterdir())
