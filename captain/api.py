@@ -108,6 +108,14 @@ class Run:
         """
         await self._voyage.steering.send(text, how=how, task=task)
 
+    async def add(self, request: str) -> int:
+        """Asks for something more; its number among the run's requests, of which the first is 1.
+
+        It is triaged and planned like the first, while the tasks there are go on. What comes of it is stacked on them
+        where they could meet. Raises `UsageError` for an empty request, and for a run that is at its end.
+        """
+        return await self._voyage.added.add(request)
+
     def cancel(self, task: str | None = None) -> None:
         """Stops every agent and command of the run, or of one task; what was done so far is kept.
 

@@ -25,7 +25,7 @@ import anyio
 import captain
 import captain.api
 from captain.core import codec
-from captain.core.events import RunOpened
+from captain.core.events import RequestAdded, RunOpened, TaskChanged
 from captain.core.messages import AssistantMessage, Request, Text, ToolResult
 from captain.core.questions import Answered, Question
 from captain.models import ScriptedModel, call
@@ -37,9 +37,11 @@ from captain.testing import git
 from tests.voyages import (
     CALC_FIXED,
     ONE_LOOK,
+    PYTHON,
     TEXT_FIXED,
     UNCONFINED,
     calc_repository,
+    change_triage,
     finding,
     fix_task,
     fix_triage,
@@ -47,13 +49,18 @@ from tests.voyages import (
     plan,
     review,
     shout_task,
+    task,
     write,
 )
 
 LOST = 137
 LONG = int(os.environ.get("CRASHES_LONG", "0"))
 """So many turns more does one of the Builds take."""
+ADDED = os.environ.get("CRASHES_ADDED", "")
+"""What is asked for besides, once the run is under way: a function that trebles, on top of what is mended."""
 REQUEST = "Mend it"
+TREBLE = "\n\ndef treble(a):\n    return 3 * a\n"
+TREBLE_CHECK = {"name": "treble", "command": f"{PYTHON} -c 'import calc; assert calc.treble(2) == 6'"}
 FLAWED = CALC_FIXED + "\n\ndef spare():\n    return None  # flaw\n"
 
 
@@ -82,7 +89,9 @@ def scripted(calls: Path, name: str, say: Callable[[str, int], Scripted]) -> Scr
 
 def as_captain(_: str, turn: int) -> Scripted:
     asks = call("submit_triage", kind="clarify", reason="two readings", reply="Which of the two?")
-    return (asks, fix_triage(), plan(fix_task(), shout_task("T2")))[turn]
+    trebles = task("T3", criteria=[{"text": "it trebles", "check": "treble"}], checks=[TREBLE_CHECK])
+    turns = (asks, fix_triage(), plan(fix_task(), shout_task("T2")), change_triage(), plan(trebles))
+    return turns[turn]
 
 
 async def as_user(question: Question) -> Answered:
@@ -90,6 +99,8 @@ async def as_user(question: Question) -> Answered:
 
 
 def as_build(text: str, turn: int) -> Scripted:
+    if "Title of T3" in text:
+        return (write("calc.py", CALC_FIXED + TREBLE), "It trebles.")[turn]
     if "What is to be mended" in text:
         return (write("calc.py", CALC_FIXED), "Mended.")[turn]
     if "Title of T2" in text and turn < LONG:
@@ -153,7 +164,18 @@ def captain_of(folder: Path) -> captain.Captain:
 
 
 async def begin(folder: Path) -> captain.Outcome:
-    return await captain_of(folder).run(REQUEST, repo=folder / "repo")
+    async with captain_of(folder).start(REQUEST, repo=folder / "repo") as run:
+        return await to_its_end(run)
+
+
+async def to_its_end(run: captain.Run, *, added: bool = not ADDED) -> captain.Outcome:
+    """`added` says that there is nothing to add any more."""
+    if not added:
+        async for recorded in run.events():
+            if isinstance(recorded.event, TaskChanged):
+                await run.add(ADDED)
+                break
+    return await run.result()
 
 
 def has_begun(folder: Path) -> bool:
@@ -177,7 +199,8 @@ async def go_on(folder: Path) -> captain.Outcome:
             folder=stored.folder,
         )
     async with carrier.resume(stored.id) as run:
-        return await run.result()
+        known = any(isinstance(one.event, RequestAdded) for one in stored.events())
+        return await to_its_end(run, added=known or not ADDED)
 
 
 def told(folder: Path, outcome: captain.Outcome, commits: int) -> dict[str, Any]:
@@ -187,10 +210,10 @@ def told(folder: Path, outcome: captain.Outcome, commits: int) -> dict[str, Any]
     return {
         "status": outcome.status,
         "summary": outcome.summary.replace(run, "RUN"),
-        "tasks": {task.id: [task.state, task.reason, task.verdict] for task in outcome.view.tasks.values()},
+        "tasks": {one.id: [one.state, one.reason, one.verdict] for one in outcome.view.tasks.values()},
         "cases": {
-            task.id: sorted([case.id, case.status, case.finding.claim] for case in task.ledger.cases.values())
-            for task in outcome.view.tasks.values()
+            one.id: sorted([case.id, case.status, case.finding.claim] for case in one.ledger.cases.values())
+            for one in outcome.view.tasks.values()
         },
         "trees": {
             line.split()[1].replace(run, "RUN"): git(repo, "rev-parse", f"{line.split()[0]}^{{tree}}") for line in lines

@@ -114,8 +114,22 @@ def _(event: ev.Refused, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.RequestAdded, _view: RunView) -> Iterator[str]:
+    yield f"request {event.number} came in: {clip(event.request)}"
+
+
+@_lines.register
+def _(event: ev.RequestEnded, _view: RunView) -> Iterator[str]:
+    yield f"request {event.request} {words.verdict(event.status)}{because(event.summary)}"
+
+
+def _of(request: int) -> str:
+    return f"request {request}: " if request > 1 else ""
+
+
+@_lines.register
 def _(event: ev.Triaged, _view: RunView) -> Iterator[str]:
-    yield f"triage {event.triage.kind}{because(event.triage.reason)}"
+    yield f"{_of(event.request)}triage {event.triage.kind}{because(event.triage.reason)}"
     for diagnosis in event.triage.diagnoses:
         if diagnosis.reproduction is None:
             yield (
@@ -154,11 +168,12 @@ def _(event: ev.PlanDecided, _view: RunView) -> Iterator[str]:
 
 @_lines.register
 def _(event: ev.PlanAdopted, view: RunView) -> Iterator[str]:
-    yield f"plan of {words.count(len(event.plan.tasks), 'task')}{because(event.plan.summary)}"
+    yield f"{_of(event.request)}plan of {words.count(len(event.plan.tasks), 'task')}{because(event.plan.summary)}"
+    triage = view.requests[event.request].triage
     for task in event.plan.tasks:
         after = f" (after {one_line(', '.join(task.depends_on))})" if task.depends_on else ""
         serves = dict.fromkeys(name for criterion in task.criteria for name in criterion.covers)
-        covered = f" for {one_line(', '.join(serves))}" if view.triage and len(view.triage.items) > 1 else ""
+        covered = f" for {one_line(', '.join(serves))}" if triage and len(triage.items) > 1 else ""
         yield f"{one_line(task.id)}  planned{covered}{after}: {clip(task.title)}"
     for item, reason in event.plan.declined:
         yield f"{one_line(item)}  declined: {clip(reason)}"

@@ -1,7 +1,8 @@
-"""`captain answer`, `captain send` and `captain cancel`: what is said to a run from another terminal."""
+"""`captain answer`, `send`, `add` and `cancel`: what is said to a run from another terminal."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,6 +78,28 @@ def send(
     _refuse_no_task(view, task)
     post(stored.project.journal, stored.id, SteerMessage(text=text, how=how, task=task))
     _say_taken(stored, "the message is on its way")
+
+
+def add(
+    run: _Run,
+    request: Annotated[str, typer.Argument(metavar="REQUEST", help="What should be done besides.")],
+    *,
+    state_dir: flags.StateDir = None,
+) -> None:
+    """Ask for something more while a run goes on: it is triaged and planned like the first, and stacked on that."""
+    from captain.orchestration.opening import is_over
+    from captain.runs import AddMessage, post
+
+    if not request.strip():
+        raise UsageError("The request is empty.", hint="Say in a sentence or more what should be done besides.")
+    stored, view = _found(run, state_dir)
+    if view.ended is not None and is_over(view.ended.status) and not stored.alive:
+        raise UsageError(
+            f"Run {stored.id} is over ({view.ended.status}), and nothing can be added to it.",
+            hint=f"Start another one: captain run {shlex.quote(' '.join(request.split()))}",
+        )
+    post(stored.project.journal, stored.id, AddMessage(request=request))
+    _say_taken(stored, "the request is on its way")
 
 
 def cancel(run: _Run, *, task: _Task = None, state_dir: flags.StateDir = None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from captain.core.tasks import Task, TaskState
 from captain.reports import words
 from captain.reports.escape import one_line
+from captain.reports.parts import RequestView
 from captain.reports.tasks import TaskView
 from captain.reports.view import RunView
 
@@ -64,6 +65,7 @@ def rows(view: RunView, now: datetime) -> list[Row]:
         found.append(_search(view, view.search.tasks))
     if view.triage is not None and view.triage.leads_to_work:
         found.append(_plan(view))
+    found += [_added(view, asked) for asked in view.added]
     found += [_task(view, task, now) for task in view.tasks.values()]
     found += [
         Row(WAITING, f"{one_line(asked.id)}: {one_line(asked.text)}", (words.how_to_answer(one_line(view.run), asked),))
@@ -139,6 +141,16 @@ def _plan(view: RunView) -> Row:
     if view.plan is None:
         return Row(WAITING if view.ended else WORKING, "plan" + _doing(view))
     return Row(DONE, f"plan: {words.count(len(view.plan.tasks), 'task')}, {one_line(view.plan.summary)}")
+
+
+def _added(view: RunView, asked: RequestView) -> Row:
+    """What was asked for while the run went on."""
+    looked_into = asked.plan is None and asked.ended is None
+    look = (LEFT if view.ended else WORKING) if looked_into else DONE
+    if asked.ended is not None and asked.ended.status not in ("answered", "declined"):
+        look = LEFT
+    doing = _doing(view) if looked_into and view.ended is None else ""
+    return Row(look, f"request {asked.number}, {words.came_to(asked)}: {one_line(asked.text)}{doing}")
 
 
 def _doing(view: RunView) -> str:

@@ -118,13 +118,19 @@ class Investigated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triaged:
+    """`request` says of which: 1 is the run's own, and what was added later has the number of `RequestAdded`."""
+
     triage: Triage
+    request: int = 1
     kind: Literal["triaged"] = "triaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanAdopted:
+    """`request` as in `Triaged`; the plan for one that was added has only the tasks that come with it."""
+
     plan: Plan
+    request: int = 1
     kind: Literal["plan_adopted"] = "plan_adopted"
 
 
@@ -358,6 +364,26 @@ class PermissionDecided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAdded:
+    """Somebody asks for something more while the run goes on. Numbers count from 2; the run's own request is 1."""
+
+    number: int
+    request: str
+    kind: Literal["request_added"] = "request_added"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEnded:
+    """A request that leads to no tasks, and why: answered, declined, or not to be decided now."""
+
+    request: int
+    status: RunStatus
+    summary: str
+    hint: str = ""
+    kind: Literal["request_ended"] = "request_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
     """Somebody has something to say to the agents at work, or to those of a task."""
 
@@ -460,6 +486,8 @@ Event: TypeAlias = (
     | Kept
     | PermissionAsked
     | PermissionDecided
+    | RequestAdded
+    | RequestEnded
     | MessageSent
     | MessageDelivered
     | QuestionAsked
@@ -474,12 +502,12 @@ _TAKEN_BACK: Final[frozenset[TaskState]] = frozenset({"parked", "failed", "cance
 
 def is_from_outside(event: Event) -> bool:
     """Whether it is what somebody said or decided, which is news each time, in whatever words."""
-    return isinstance(event, MessageSent | QuestionAnswered | PermissionDecided)
+    return isinstance(event, RequestAdded | MessageSent | QuestionAnswered | PermissionDecided)
 
 
 def is_taken_back(event: Event) -> bool:
     """Whether the event says how something ended that a resumed run begins again."""
-    return isinstance(event, RunEnded) or (isinstance(event, TaskChanged) and event.state in _TAKEN_BACK)
+    return isinstance(event, RunEnded | RequestEnded) or (isinstance(event, TaskChanged) and event.state in _TAKEN_BACK)
 
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.__dataclass_fields__["kind"].default: cls for cls in get_args(Event)}

@@ -11,8 +11,9 @@ import anyio
 from captain.agent import Agent, Limits
 from captain.core import codec
 from captain.core.errors import ModelError, ToolError
-from captain.core.events import CaptainAsked, PlanAdopted, Triaged
+from captain.core.events import CaptainAsked, PlanAdopted, RequestAdded, Triaged
 from captain.core.tasks import Task
+from captain.orchestration.added import FIRST
 from captain.orchestration.context import Voyage
 from captain.orchestration.prompts import prompt
 from captain.orchestration.questions import UnansweredError
@@ -124,9 +125,14 @@ class CaptainLine:
 
 def _brief(voyage: Voyage, task: Task, question: str) -> str:
     events = [recorded.event for recorded in voyage.journal.events]
-    triage = next((event.triage for event in reversed(events) if isinstance(event, Triaged)), None)
-    plan = next((event.plan for event in reversed(events) if isinstance(event, PlanAdopted)), None)
-    parts = [f"# Request\n\n{_quoted(voyage.asked)}"]
+    plans = [event for event in events if isinstance(event, PlanAdopted)]
+    adopted = next((event for event in plans if task in event.plan.tasks), plans[-1] if plans else None)
+    number = adopted.request if adopted is not None else FIRST
+    triages = [event.triage for event in events if isinstance(event, Triaged) and event.request == number]
+    triage = triages[-1] if triages else None
+    plan = adopted.plan if adopted is not None else None
+    asked = [event.request for event in events if isinstance(event, RequestAdded) and event.number == number]
+    parts = [f"# Request\n\n{_quoted(asked[0] if asked else voyage.asked)}"]
     if triage is not None:
         parts.append(f"# Your triage\n\n{_quoted(codec.to_json(triage))}")
     if plan is not None:

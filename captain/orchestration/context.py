@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,7 @@ from captain.core.tasks import Check, CheckResult, FollowUp
 from captain.core.usage import Usage
 from captain.guards import Approver, Hook, PermissionDesk, Rule
 from captain.models import Model, cost_usd, secrets_of
+from captain.orchestration.added import FIRST, AddedRequests, Standing
 from captain.orchestration.approval import PlanApprover
 from captain.orchestration.lookout import Collision, Lookout
 from captain.orchestration.memory import ProjectMemory
@@ -133,7 +134,11 @@ def name_of(player: object) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voyage:
-    """One run under way. `base` is the commit everything starts from."""
+    """One run under way. `base` is the commit everything starts from.
+
+    For a request that was added, `number` is its own, `base` what was there when it was taken up, and the names of its
+    steps begin with `part`.
+    """
 
     run: str
     request: str
@@ -153,8 +158,29 @@ class Voyage:
     inbox: Inbox
     steering: Steering
     stops: Stops
+    added: AddedRequests
+    number: int = FIRST
+    part: str = ""
     lookout: Lookout = field(default_factory=Lookout)
+    at_request: Standing | None = None
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
+
+    def with_request(self, number: int, request: str, standing: Standing, files: tuple[str, ...]) -> Voyage:
+        """The same run, for the triage and the plan of a request that was added."""
+        return replace(
+            self,
+            request=request,
+            base=standing.commit,
+            files=files,
+            number=number,
+            part=f"request/{number}/",
+            at_request=standing,
+        )
+
+    @property
+    def standing(self) -> Standing:
+        """What there was already when the request was taken up."""
+        return self.at_request or Standing(base=self.base, commit=self.base)
 
     @property
     def asked(self) -> str:
@@ -210,7 +236,11 @@ class Voyage:
         self, path: str, work: Callable[[], Awaitable[T]], *, inputs: object, gives: type[T], effect: Effect = "write"
     ) -> T:
         """`Journal.step`: every effect of a run goes through here."""
-        return await self.journal.step(path, work, inputs=inputs, gives=gives, effect=effect)
+        return await self.journal.step(f"{self.part}{path}", work, inputs=inputs, gives=gives, effect=effect)
+
+    def knows(self, path: str) -> bool:
+        """Whether the step is finished."""
+        return self.journal.knows(f"{self.part}{path}")
 
     async def set_ref(self, ref: str, commit: str, *, path: str) -> None:
         """Makes a ref of the run's own that does not exist yet."""

@@ -10,12 +10,15 @@ from captain.tools import READING, Tool, follow_up, shell, web_tools
 
 
 class Conversation:
-    """`desks` are the tools by which the Captain hands in; they stay the same, so that prompt caches hit."""
+    """`desks` are the tools by which the Captain hands in; they stay the same, so that prompt caches hit.
 
-    def __init__(self, voyage: Voyage, desks: tuple[Tool, ...]) -> None:
+    `history` is what was said about the run's requests before this one.
+    """
+
+    def __init__(self, voyage: Voyage, desks: tuple[Tool, ...], history: Transcript | None = None) -> None:
         self._voyage = voyage
         self._tools = (*READING, shell, follow_up, *web_tools(voyage.desk), *desks)
-        self._transcript = Transcript()
+        self.transcript = history or Transcript()
 
     async def ask(self, brief: str, *, submits: str, path: str) -> str:
         """What the Captain hands in by the tool `submits`, as JSON. Its commands run in a scratch copy."""
@@ -42,12 +45,12 @@ class Conversation:
             result = await agent.run(
                 brief,
                 box=box,
-                path=path,
-                history=self._transcript,
+                path=f"{voyage.part}{path}",
+                history=self.transcript,
                 command_timeout_s=voyage.options.command_timeout_s,
                 mailbox=voyage.steering.mailbox("captain"),
             )
-        self._transcript = result.transcript
+        self.transcript = result.transcript
         await voyage.note(result.follow_ups)
         if result.submission is None:
             if not final and result.ending in ("limit", "turn_limit"):

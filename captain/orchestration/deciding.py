@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from captain.agent import Limits
+from captain.agent import Limits, Transcript
 from captain.core import codec
 from captain.core.errors import NeedsPersonError
 from captain.core.estimates import Estimate
@@ -23,6 +23,7 @@ from captain.core.events import (
 from captain.core.house_rules import Broken
 from captain.core.questions import Choice
 from captain.core.tasks import Plan, Triage
+from captain.orchestration.added import FIRST
 from captain.orchestration.approval import Accept, Approval, Edited, PlanApprover, PlanOffer, Reject, Reply, Said
 from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
@@ -46,21 +47,6 @@ MAX_OFFERS: Final = 20
 """How often a plan is put to whoever approves it; a person who is not content by then starts anew."""
 
 
-async def decide(voyage: Voyage) -> Plan | RunEnded:
-    """The adopted plan, or the end of a run that has none to carry out."""
-    decision = _Decision(voyage)
-    triage = await decision.clear("triage")
-    if not triage.leads_to_work:
-        return _without_work(triage)
-    plan = await decision.plan("plan")
-    if _only_looks(plan):
-        triage = await decision.triage_after(plan)
-        if not triage.leads_to_work:
-            return _without_work(triage)
-        plan = await decision.plan("plan/2")
-    return await decision.settle(plan)
-
-
 def _only_looks(plan: Plan) -> bool:
     return all(task.kind == "investigate" for task in plan.tasks)
 
@@ -74,13 +60,33 @@ def _without_work(decided: Triage) -> RunEnded:
     return RunEnded(status=status, summary=decided.reply)
 
 
-class _Decision:
-    """The Captain's conversation with its two desks, and how far it has come."""
+class Decision:
+    """The Captain's conversation with its two desks about one request, and how far it has come.
 
-    def __init__(self, voyage: Voyage) -> None:
+    `history` is what the Captain was told and said about the requests before.
+    """
+
+    def __init__(self, voyage: Voyage, history: Transcript | None = None) -> None:
         self._voyage = voyage
         self._triages, self._plans = TriageDesk(voyage), PlanDesk(voyage)
-        self._captain = Conversation(voyage, (self._triages.submit, self._plans.submit))
+        self._captain = Conversation(voyage, (self._triages.submit, self._plans.submit), history)
+
+    @property
+    def transcript(self) -> Transcript:
+        return self._captain.transcript
+
+    async def reach(self) -> Plan | RunEnded:
+        """The adopted plan, or the end of a request that has none to carry out."""
+        triage = await self.clear("triage")
+        if not triage.leads_to_work:
+            return _without_work(triage)
+        plan = await self.plan("plan")
+        if _only_looks(plan):
+            triage = await self.triage_after(plan)
+            if not triage.leads_to_work:
+                return _without_work(triage)
+            plan = await self.plan("plan/2")
+        return await self.settle(plan)
 
     async def clear(self, path: str) -> Triage:
         """The first decision, once the user has answered what the Captain has to know for it."""
@@ -88,7 +94,9 @@ class _Decision:
         for number in range(1, MAX_CLARIFICATIONS + 1):
             if triage.kind != "clarify":
                 break
-            answer = await self._voyage.questions.ask(f"clarify/{number}", "clarify", triage.reply, free_text=True)
+            answer = await self._voyage.questions.ask(
+                f"{self._voyage.part}clarify/{number}", "clarify", triage.reply, free_text=True
+            )
             self._triages.open_again()
             quoted = "\n".join(f"> {line}" for line in answer.text.splitlines())
             brief = f"The user answers:\n\n{quoted}\n\nGo on from that, and call `submit_triage` anew."
@@ -136,7 +144,7 @@ class _Decision:
             )
         decided = codec.from_json(Triage, submission)
         self._triages.close()
-        await voyage.tell(Triaged(triage=decided))
+        await voyage.tell(Triaged(triage=decided, request=voyage.number))
         self._plans.triage = decided
         self._plans.may_search = not self._triages.searched and bool(self._triages.spent or decided.wide)
         return decided
@@ -149,12 +157,12 @@ class _Decision:
 
     async def settle(self, plan: Plan) -> Plan | RunEnded:
         """Has the plan approved where somebody is to be asked, and adopts it."""
-        voyage, options, knows = self._voyage, self._voyage.options, self._voyage.journal.knows
+        voyage, options, knows = self._voyage, self._voyage.options, self._voyage.knows
         asked = options.approve_plan is not None or knows(_APPROVE.format(1))
         settled = await self._approved(plan) if asked else plan
         if isinstance(settled, RunEnded):
             return settled
-        await voyage.tell(PlanAdopted(plan=settled))
+        await voyage.tell(PlanAdopted(plan=settled, request=voyage.number))
         if asked or options.stop_after_plan or knows(_ADOPTED):
             await voyage.tell(PlanEstimated(estimate=await self._reckoned(_ADOPTED, settled)))
         if options.other_crews or knows(_OTHERS):
@@ -231,7 +239,8 @@ class _Decision:
 
     async def _wrong_with(self, plan: Plan, triage: Triage, number: int) -> list[Broken]:
         voyage = self._voyage
-        broken = plan_problems(plan, triage, voyage.files)
+        standing = voyage.standing
+        broken = plan_problems(plan, triage, voyage.files, live=standing.live, ended=standing.ended)
         return list(broken or await unrunnable(voyage, plan, triage, name=f"check-edited-{number}"))
 
     async def _amended(self, words: str, plan: Plan, number: int) -> Plan:
@@ -296,8 +305,26 @@ def _spent(limits: Limits, *, searched: bool) -> str:
     )
 
 
+def _added(voyage: Voyage) -> Iterator[str]:
+    """What the Captain is told of a request that came while the run went on, and of what there is already."""
+    standing, states = voyage.standing, dict(voyage.standing.states)
+    yield f"# Request {voyage.number}\n\nWhile the run goes on, the user asks for more:\n\n{voyage.asked}"
+    if not standing.tasks:
+        return
+    tasks = "\n".join(
+        f"- {task.id} ({states.get(task.id, 'under way')}), may change {', '.join(task.scope.paths)}: {task.title}"
+        for task in standing.tasks
+    )
+    built = f"has what {', '.join(standing.built)} made" if standing.built else "is the one the run began with"
+    yield (
+        f"# Tasks of the run so far\n\n{tasks}\n\nThe copy you look at {built}. Give new tasks ids of their own. Those "
+        "that could change the same files as one above are stacked on it by themselves; name in `depends_on` what they "
+        "need besides. Triage and plan only what this request asks for."
+    )
+
+
 def _brief(voyage: Voyage, missing: Sequence[str]) -> str:
-    parts = [f"# Request\n\n{voyage.asked}"]
+    parts = [f"# Request\n\n{voyage.asked}"] if voyage.number == FIRST else list(_added(voyage))
     found = parts_of(voyage.asked)
     if len(found) > 1:
         listed = "\n".join(f"- R{number}: {part.text}" for number, part in enumerate(found, 1))

@@ -2,64 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import anyio
 
-from captain.agent import Advisor, AgentBuilder, Builder, Limits
+from captain.agent import Advisor, AgentBuilder, Builder, Limits, Transcript
 from captain.core.errors import CaptainError
-from captain.core.events import Role, TaskChanged
-from captain.core.tasks import Plan, Task
+from captain.core.events import Role, RunEnded, TaskChanged
+from captain.core.tasks import Task
 from captain.core.together import together
 from captain.models import Model
+from captain.orchestration.added import FIRST
 from captain.orchestration.consulting import CaptainLine
 from captain.orchestration.context import Voyage
+from captain.orchestration.taking_up import TakingUp
 from captain.orchestration.task import Crew, Place, TaskResult, TaskWork
 from captain.tools import web_tools, working
 
 _STOPPED: Final = "it was stopped by the user"
 
 
-async def delegate(voyage: Voyage, plan: Plan) -> tuple[TaskResult, ...]:
-    """Carries out all tasks, those at once whose dependencies allow it; results stand in plan order."""
-    slots = anyio.Semaphore(voyage.options.max_parallel)
-    crew = crew_of(voyage, slots)
-    done = {task.id: anyio.Event() for task in plan.tasks}
-    results: dict[str, TaskResult] = {}
+class Delegation:
+    """The tasks of a run on their way: those of its plan, and those that are added while they are at work.
 
-    async def run(task: Task) -> TaskResult:
-        place = Place(slots)
-        work = TaskWork(voyage, task, crew, place)
-        with voyage.stops.over(task.id):
-            await carry(task, work, place)
-        if task.id not in results:
-            results[task.id] = TaskResult(task=task, state="cancelled", reason=_STOPPED)
-        done[task.id].set()
-        return results[task.id]
+    `history` is the Captain's conversation so far, which goes on with what is added.
+    """
 
-    async def carry(task: Task, work: TaskWork, place: Place) -> None:
+    def __init__(self, voyage: Voyage, history: Transcript | None = None) -> None:
+        self._voyage = voyage
+        self._slots = anyio.Semaphore(voyage.options.max_parallel)
+        self._crew = crew_of(voyage, self._slots)
+        self._taking_up = TakingUp(voyage, history or Transcript())
+        self._tasks: dict[str, Task] = {}
+        self._done: dict[str, anyio.Event] = {}
+        self._results: dict[str, TaskResult] = {}
+        self._rounds = 0
+        self._last = FIRST
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """In plan order, and what was added after it."""
+        return tuple(self._tasks.values())
+
+    @property
+    def results(self) -> tuple[TaskResult, ...]:
+        """Those of the tasks that have ended, in the order of `tasks`."""
+        return tuple(self._results[name] for name in self._tasks if name in self._results)
+
+    @property
+    def without_tasks(self) -> Mapping[int, RunEnded]:
+        """The ends of requests that were added and led to no task, by number."""
+        return self._taking_up.without_tasks
+
+    async def carry(self, tasks: Sequence[Task]) -> None:
+        """Carries out these tasks, at once those whose dependencies allow it, and what is asked for meanwhile.
+
+        Which requests came in time is a step: a run that is taken up again integrates the same tasks together.
+        """
+        self._rounds += 1
+        path = f"round/{self._rounds}"
+
+        async def taken() -> int:
+            return self._last
+
+        def settled() -> Awaitable[int]:
+            return self._voyage.step(path, taken, inputs=None, gives=int, effect="read")
+
+        until = await settled() if self._voyage.knows(path) else None
+        await self._spread(tasks, until)
+        if until is None:
+            await settled()
+
+    async def _spread(self, tasks: Sequence[Task], until: int | None) -> None:
+        for task in tasks:
+            self._tasks[task.id] = task
+            self._done[task.id] = anyio.Event()
+            await self._voyage.tell(TaskChanged(task=task.id, state="planned"))
+        jobs: list[Callable[[], Awaitable[None]]] = [partial(self._run, task) for task in tasks]
+        jobs.append(partial(self._take_in, until))
+        await together(jobs)
+
+    async def _take_in(self, until: int | None) -> None:
+        """The next request that is added, if one is before all is done; the last one is the number `until`."""
+        added = self._voyage.added
+        while (request := added.take(until)) is None:
+            if self._results.keys() == self._tasks.keys():
+                return
+            await added.news()
+        self._last = request.number
+        await self._spread(await self._taking_up.planned(request, self.tasks, self._results), until)
+
+    async def _run(self, task: Task) -> None:
+        place = Place(self._slots)
+        work = TaskWork(self._voyage, task, self._crew, place)
+        with self._voyage.stops.over(task.id):
+            await self._carry_out(task, work, place)
+        if task.id not in self._results:
+            self._results[task.id] = TaskResult(task=task, state="cancelled", reason=_STOPPED)
+        self._done[task.id].set()
+        self._voyage.added.wake()
+
+    async def _carry_out(self, task: Task, work: TaskWork, place: Place) -> None:
         try:
             for parent in task.depends_on:
-                await done[parent].wait()
+                await self._done[parent].wait()
             async with place:
-                start = await _start(voyage, task, results)
+                start = await _start(self._voyage, task, self._results)
                 if isinstance(start, _NoStart):
-                    results[task.id] = await work.end("parked", start.reason)
+                    self._results[task.id] = await work.end("parked", start.reason)
                 else:
-                    results[task.id] = await work.carry_out(start)
+                    self._results[task.id] = await work.carry_out(start)
         except CaptainError as error:  # of git, before the work began: the other tasks go on
-            results[task.id] = await work.end("failed", str(error))
+            self._results[task.id] = await work.end("failed", str(error))
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                await work.go("cancelled", _STOPPED if voyage.stops.wanted(task.id) else "")
+                await work.go("cancelled", _STOPPED if self._voyage.stops.wanted(task.id) else "")
             raise
-
-    for task in plan.tasks:
-        await voyage.tell(TaskChanged(task=task.id, state="planned"))
-    return await together([partial(run, task) for task in plan.tasks])
 
 
 @dataclass(frozen=True, slots=True)

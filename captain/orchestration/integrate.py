@@ -13,7 +13,7 @@ from typing import Protocol
 
 from captain.core import codec, ids
 from captain.core.events import BranchSet, ChecksRan, Kept, Noticed, TaskChanged, TasksClashed
-from captain.core.tasks import CheckResult, Plan, Task
+from captain.core.tasks import CheckResult, Task
 from captain.orchestration.context import Voyage
 from captain.orchestration.merge_queue import Bench
 from captain.orchestration.stack import in_order
@@ -47,15 +47,15 @@ class Repair(Protocol):
 
 
 async def integrate(
-    voyage: Voyage, plan: Plan, results: tuple[TaskResult, ...], *, repair: Repair | None = None
+    voyage: Voyage, planned: Sequence[Task], results: tuple[TaskResult, ...], *, repair: Repair | None = None
 ) -> Integration:
     """Leaves `captain/<run>/result` with all accepted tasks that merge and pass their checks together.
 
     A run that is taken up again with the same branches has been through this already.
     """
-    tasks = {task.id: task for task in plan.tasks}
+    tasks = {task.id: task for task in planned}
     accepted = {result.task.id: result.head for result in results if result.head is not None}
-    order = in_order({task.id: task.depends_on for task in plan.tasks})
+    order = in_order({task.id: task.depends_on for task in planned})
 
     async def queue() -> Integration:
         bench = Bench(voyage, tasks, {name: accepted[name] for name in order if name in accepted})

@@ -47,7 +47,7 @@ async def _look(voyage: Voyage, task: Task) -> Investigated:
     brief = f"# {task.id}: {task.title}\n\n{task.brief}\n\n# Your area\n\n{areas}"
     try:
         async with voyage.reading_box(f"investigate-{task.id}", voyage.base) as box:
-            result = await agent.run(brief, box=box, path=f"investigate/{task.id}")
+            result = await agent.run(brief, box=box, path=f"{voyage.part}investigate/{task.id}")
     except ModelError as error:  # of one of them: what the others saw still counts
         return Investigated(task=task.id, report="", problem=str(error))
     return Investigated(task=task.id, report=clip(result.text.strip(), _REPORT_CHARS), problem=result.reason)

@@ -11,7 +11,7 @@ import anyio
 from captain.core.errors import JournalError, UsageError
 from captain.core.events import Noticed
 from captain.orchestration.context import Voyage
-from captain.runs import AnswerMessage, CancelMessage, SteerMessage
+from captain.runs import AddMessage, AnswerMessage, CancelMessage, SteerMessage
 from captain.runs.inbox import How
 
 LOOK_EVERY_S: Final = 0.5
@@ -21,6 +21,8 @@ class Hearer(Protocol):
     """A run under way, as far as it can be spoken to."""
 
     async def send(self, text: str, *, how: How = "steer", task: str | None = None) -> None: ...
+
+    async def add(self, request: str) -> int: ...
 
     def cancel(self, task: str | None = None) -> None: ...
 
@@ -59,6 +61,8 @@ async def _hear(voyage: Voyage, run: Hearer, *, stops: bool = True) -> None:
                     await voyage.questions.answer(question, choice, text, by="person")
                 case SteerMessage(text=text, how=how, task=task):
                     await run.send(text, how=how, task=task)
+                case AddMessage(request=request):
+                    await run.add(request)
                 case CancelMessage(task=task) if stops:
                     run.cancel(task)
                 case CancelMessage():

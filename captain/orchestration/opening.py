@@ -19,6 +19,7 @@ from captain.core.loop_events import LoopEvent, LoopReopened, before_the_budget,
 from captain.core.masking import Masker
 from captain.core.usage import Budget
 from captain.guards import PermissionDesk
+from captain.orchestration.added import AddedRequests
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.memory import ProjectMemory
 from captain.orchestration.project_files import ignored_settings
@@ -157,12 +158,17 @@ def _taken_up(stored: StoredRun) -> RunOpened:
             hint="Start it again with captain run.",
         )
     last = next((event for event in reversed(events) if isinstance(event, RunEnded | RunResumed)), None)
-    if isinstance(last, RunEnded) and last.status in _OVER:
+    if isinstance(last, RunEnded) and is_over(last.status):
         raise UsageError(
             f"Run {stored.id} is over: it {'was ' if last.status != 'succeeded' else ''}{last.status}.",
             hint=f"captain report {stored.id} shows what came of it; captain run starts another.",
         )
     return opened
+
+
+def is_over(status: RunStatus) -> bool:
+    """Whether nothing is left of a run that ended like that."""
+    return status in _OVER
 
 
 async def _sandbox(setting: Setting) -> Sandbox:
@@ -231,6 +237,7 @@ async def _under_way(
         inbox=inbox,
         steering=Steering(journal),
         stops=Stops(journal),
+        added=AddedRequests(journal),
         desk=PermissionDesk(
             policy=options.policy,
             clock=setting.clock,

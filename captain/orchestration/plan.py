@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from itertools import combinations
+from itertools import combinations, product
 from typing import ClassVar, Final
 
 from captain.core import codec
@@ -29,7 +29,9 @@ from captain.core.tasks import (
 from captain.guards import Reach, problems
 from captain.orchestration.context import Voyage
 from captain.orchestration.items import coverage_problems
+from captain.orchestration.placing import ancestors, on_top_of, stacked
 from captain.orchestration.refusing import Refusals
+from captain.orchestration.reproducing import shows_at
 from captain.orchestration.request import missing_files
 from captain.tools import FunctionTool, ToolOutput, said, tool
 
@@ -195,17 +197,26 @@ def _anchored(pattern: str, files: Sequence[str]) -> str:
     return f"/{pattern}" if at_root else pattern
 
 
-def plan_problems(plan: Plan, triage: Triage, files: Sequence[str]) -> tuple[Broken, ...]:
-    """Every rule a plan breaks, as sentences a model can act on."""
+def plan_problems(
+    plan: Plan, triage: Triage, files: Sequence[str], *, live: Sequence[Task] = (), ended: Sequence[str] = ()
+) -> tuple[Broken, ...]:
+    """Every rule a plan breaks, as sentences a model can act on.
+
+    `live` are tasks the run has already and that its tasks may stand on, `ended` those that came to nothing.
+    """
     ids = Counter(task.id for task in plan.tasks)
     found = [] if plan.tasks else [_formed("the plan has no task")]
     found += [_formed(f"the id {task!r} is used {count} times") for task, count in ids.items() if count > 1]
+    known = {task.id for task in live}
+    found += [
+        _formed(f"the run has a task {task!r} already; go on counting") for task in ids if task in {*known, *ended}
+    ]
     for task in plan.tasks:
         found += _task_problems(task, triage)
         found += [
-            _formed(f"{task.id} depends on {other!r}, which is no task")
+            _formed(f"{task.id} depends on {other!r}, which {'came to nothing' if other in ended else 'is no task'}")
             for other in task.depends_on
-            if other not in ids
+            if other not in ids and other not in known
         ]
     if found:
         return tuple(found)
@@ -219,7 +230,7 @@ def plan_problems(plan: Plan, triage: Triage, files: Sequence[str]) -> tuple[Bro
     if cycle := _cycle(plan):
         how = "the tasks depend on each other in a circle: " + " → ".join(cycle)
         return (*found, Broken(rule="dependencies have no circle", how=how))
-    return (*found, *_meetings(plan, files))
+    return (*found, *_meetings(plan.tasks, live, files))
 
 
 def _formed(how: str) -> Broken:
@@ -326,27 +337,16 @@ def _cycle(plan: Plan) -> list[str]:
     return []
 
 
-def ancestors(plan: Plan) -> dict[str, frozenset[str]]:
-    """For every task the tasks it builds on, directly or not. The plan has to be acyclic."""
-    tasks = {task.id: task for task in plan.tasks}
-    order = TopologicalSorter({task.id: task.depends_on for task in plan.tasks}).static_order()
-    found: dict[str, frozenset[str]] = {}
-    for task in order:
-        parents = tasks[task].depends_on
-        found[task] = frozenset(parents).union(*(found[parent] for parent in parents))
-    return found
-
-
-def _meetings(plan: Plan, files: Sequence[str]) -> list[Broken]:
-    above = ancestors(plan)
-    reach = {task.id: Reach.of(task.scope, files) for task in plan.tasks}
+def _meetings(tasks: Sequence[Task], live: Sequence[Task], files: Sequence[str]) -> list[Broken]:
+    above = ancestors((*live, *tasks))
+    reach = {task.id: Reach.of(task.scope, files) for task in (*live, *tasks)}
     return [
         Broken(
             rule="parallel scopes are disjoint",
             how=f"{one.id} and {other.id} could both change {meeting!r} at the same time: "
             "make their scopes disjoint, or let one depend on the other",
         )
-        for one, other in combinations(plan.tasks, 2)
+        for one, other in (*combinations(tasks, 2), *product(live, tasks))
         if one.id not in above[other.id] and other.id not in above[one.id]
         if (meeting := reach[one.id].meets(reach[other.id]))
     ]
@@ -376,11 +376,30 @@ class PlanDesk:
             if self.triage is None:
                 return said("First hand in the triage.", is_error=True)
             plan = as_plan(summary, tasks, self.triage, self._voyage.files, declined)
+            plan = await self._placed(plan, self.triage)
             if broken := await self._broken(plan, self.triage, {task.id: task.creates for task in tasks}):
                 return await self._refusals.refuse(broken)
             return ToolOutput(content=(Text(text="Taken."),), submission=codec.to_json(plan))
 
         return submit_plan
+
+    async def _placed(self, plan: Plan, triage: Triage) -> Plan:
+        """On top of the tasks the run has already, where it could meet them, or rests on what they made."""
+        voyage = self._voyage
+        standing, proofs = voyage.standing, {diagnosis.id: diagnosis.reproduction for diagnosis in triage.diagnoses}
+        if not standing.tasks or any(problems(task.scope) for task in plan.tasks):
+            return plan
+        plan, above = stacked(plan, standing, voyage.files), ancestors(standing.tasks)
+        for place, task in enumerate(plan.tasks):
+            command = proofs.get(task.diagnosis or "")
+            stands_on = {*task.depends_on, *(name for parent in task.depends_on for name in above.get(parent, ()))}
+            if command is None or stands_on >= set(standing.built):
+                continue
+            if not await shows_at(voyage, command, standing.base, name=f"base-of-{task.diagnosis}"):
+                tasks = list(plan.tasks)
+                tasks[place] = on_top_of(task, standing.built, above)
+                plan = replace(plan, tasks=tuple(tasks))
+        return plan
 
     async def _broken(self, plan: Plan, triage: Triage, creates: Mapping[str, Sequence[str]]) -> Sequence[Broken]:
         voyage = self._voyage
@@ -390,7 +409,7 @@ class PlanDesk:
             how = "no bug has a diagnosis yet: plan tasks of the kind 'investigate', each in an area of its own"
             return (Broken(rule="diagnosis before delegation", how=how),)
         return (
-            *plan_problems(plan, triage, voyage.files),
+            *plan_problems(plan, triage, voyage.files, live=voyage.standing.live, ended=voyage.standing.ended),
             *unmade_problems(plan.tasks, creates, voyage.asked, voyage.files),
         ) or await unrunnable(voyage, plan, triage, name=f"check-commands-{self._refusals.count + 1}")
 

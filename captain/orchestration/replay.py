@@ -16,6 +16,7 @@ from captain.core.policy import Policy
 from captain.core.usage import Budget
 from captain.guards import PermissionDesk
 from captain.models import Model, Profile
+from captain.orchestration.added import AddedRequests
 from captain.orchestration.carry import carry
 from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.questions import QuestionDesk
@@ -49,6 +50,12 @@ class _Nothing:
 
     def __getattr__(self, name: str) -> Any:
         raise _beyond(f"used the {self._what} ({name})")
+
+
+class _NoRepository(_Nothing):
+    async def files(self, commit: str) -> tuple[str, ...]:
+        """Only what hands in looks at them, and what was handed in is on record."""
+        return ()
 
 
 class _NoWorkspaces:
@@ -105,7 +112,7 @@ def _voyage(stored: StoredRun, opened: RunOpened, ended: RunEnded, journal: Repl
         run=opened.run,
         request=opened.request,
         base=opened.base,
-        repository=cast("Repository", _Nothing("repository")),
+        repository=cast("Repository", _NoRepository("repository")),
         workspaces=cast("Workspaces", _NoWorkspaces()),
         team=team,
         journal=journal,
@@ -120,6 +127,7 @@ def _voyage(stored: StoredRun, opened: RunOpened, ended: RunEnded, journal: Repl
         inbox=cast("Inbox", _Nothing("inbox")),
         steering=Steering(journal),
         stops=Stops(journal),
+        added=AddedRequests(journal),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -86,6 +86,15 @@ async def see_fail(voyage: Voyage, diagnosis: Diagnosis, command: str, *, number
     if refuted:
         return Seen(Broken(rule="reproduction seen to fail", how=f"{diagnosis.id}: the reproduction {refuted}"))
     return Seen(None, flaky=failed < len(seen))
+
+
+async def shows_at(voyage: Voyage, command: str, commit: str, *, name: str) -> bool:
+    """Whether a reproduction fails at `commit` too, and not for a reason of its own."""
+    async with voyage.fresh_box(name, commit) as box:
+        result = await box.run_shell(command, timeout_s=voyage.options.command_timeout_s)
+        output = voyage.shown(result, box)
+    there = replace(voyage, files=await voyage.repository.files(commit))
+    return result.exit_code != 0 and not _for_another_reason(there, command, result, output)
 
 
 def _for_another_reason(voyage: Voyage, command: str, result: ExecResult, output: str) -> str:

@@ -168,8 +168,7 @@ class Stops:
 def refuse_no_task(events: Iterable[Recorded], task: str | None) -> None:
     if task is None:
         return
-    plan = next((one.event.plan for one in events if isinstance(one.event, PlanAdopted)), None)
-    names = [known.id for known in plan.tasks] if plan is not None else []
+    names = [known.id for one in events if isinstance(one.event, PlanAdopted) for known in one.event.plan.tasks]
     if task not in names:
         raise UsageError(
             f"The run has no task {task!r}.",

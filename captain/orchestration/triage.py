@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import ClassVar, Final
 
 from captain.core import codec
+from captain.core.events import Triaged
 from captain.core.house_rules import Broken, HouseRule
 from captain.core.messages import Text
 from captain.core.tasks import Diagnosis, Location, RequestItem, Scope, Triage, TriageKind
@@ -78,6 +79,7 @@ class TriageDesk:
         self.searched = False
         self._voyage = voyage
         self._refusals = Refusals(voyage, "triage")
+        self._first = 1 + diagnosed_before(voyage)
         self._reproduced = 0
         self._seen: dict[tuple[str, str], Seen] = {}
         self._taken = False
@@ -113,7 +115,7 @@ class TriageDesk:
                     kind=kind,
                     reason=reason,
                     reply=reply,
-                    diagnoses=tuple(_diagnosis(number, each) for number, each in enumerate(diagnoses, 1)),
+                    diagnoses=tuple(_diagnosis(number, each) for number, each in enumerate(diagnoses, self._first)),
                     items=tuple(_item(each) for each in items),
                     wide=tuple(wide),
                 )
@@ -158,6 +160,13 @@ class TriageDesk:
         seen = await see_fail(self._voyage, diagnosis, command, number=self._reproduced)
         self._seen[diagnosis.id, command] = seen
         return seen
+
+
+def diagnosed_before(voyage: Voyage) -> int:
+    """How many diagnoses the run's earlier requests have: of each, those of its last triage."""
+    events = (one.event for one in voyage.journal.events)
+    last = {event.request: event.triage for event in events if isinstance(event, Triaged)}
+    return sum(len(triage.diagnoses) for request, triage in last.items() if request < voyage.number)
 
 
 def _diagnosis(number: int, proposed: ProposedDiagnosis) -> Diagnosis:

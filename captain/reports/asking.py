@@ -28,6 +28,32 @@ def items(view: RunView) -> Iterator[str]:
             )
 
 
+def added(view: RunView) -> Iterator[str]:
+    """What was asked for while the run went on, and what became of each."""
+    for number, asked in enumerate(view.added):
+        if number:
+            yield ""
+        yield f"### Request {asked.number}: {words.came_to(asked)}"
+        yield ""
+        yield from quoted(asked.text)
+        yield ""
+        if asked.triage is not None:
+            yield f"- Triage: {asked.triage.kind}; {plain(asked.triage.reason)}"
+        if asked.plan is not None:
+            yield f"- Plan: {plain(asked.plan.summary)}"
+            yield f"- Tasks: {', '.join(f'{plain(task.id)}{_after(task)}' for task in asked.plan.tasks)}"
+        if len(shown := view.items_in(asked)) > 1:
+            yield from (f"- **{_state(view, each)}** {plain(each.item.id)}: {plain(each.item.text)}" for each in shown)
+        if asked.ended is not None:
+            yield f"- Outcome: {plain(asked.ended.summary)}"
+            if asked.ended.hint:
+                yield f"- Next: {plain(asked.ended.hint)}"
+
+
+def _after(task: Task) -> str:
+    return f" (on {plain(', '.join(task.depends_on))})" if task.depends_on else ""
+
+
 def _state(view: RunView, shown: ItemView) -> str:
     if view.status == "planned" and shown.state == "not done":
         return "planned"

@@ -12,7 +12,7 @@ from captain.core.estimates import Estimate
 from captain.core.usage import Spend
 from captain.reports.asked import ItemView
 from captain.reports.meter import Latency
-from captain.reports.parts import Reproduction
+from captain.reports.parts import Reproduction, RequestView
 from captain.reports.tasks import Evidence, RoundView, TaskView
 from captain.reports.view import RunView
 
@@ -55,6 +55,7 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "triage": view.triage,
         "reproductions": [_reproduction(bug) for bug in view.reproductions],
         "items": [_item(shown) for shown in view.items],
+        "added_requests": [_added(view, asked) for asked in view.added],
         "search": list(view.search.tasks) if view.search else [],
         "investigations": [_without_kind(found) for found in view.investigated.values()],
         "plan": view.plan,
@@ -148,6 +149,17 @@ def _item(shown: ItemView) -> dict[str, Any]:
         "state": shown.state,
         "declined": shown.declined,
         "criteria": [f"{one.task}/{one.criterion.id}" for one in shown.evidence],
+    }
+
+
+def _added(view: RunView, asked: RequestView) -> dict[str, Any]:
+    return {
+        "number": asked.number,
+        "request": asked.text,
+        "triage": asked.triage,
+        "plan": asked.plan,
+        "items": [_item(shown) for shown in view.items_in(asked)],
+        "ended": _without_kind(asked.ended) if asked.ended else None,
     }
 
 

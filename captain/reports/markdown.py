@@ -25,6 +25,7 @@ def to_markdown(view: RunView) -> str:
         ("", _head),
         ("Answer", _answer),
         ("What was asked for", asking.items),
+        ("Asked for meanwhile", asking.added),
         ("The plan", asking.plan),
         ("What it is going to cost", asking.estimate),
         ("Questions", asking.questions),

@@ -1,13 +1,13 @@
-"""An agent of a run, and a bug with its reproduction, as the events tell them."""
+"""A request of a run, an agent, a question, and a bug with its reproduction, as the events tell them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from captain.core.events import AgentEnded, QuestionAnswered, ReproductionRan, Role
+from captain.core.events import AgentEnded, QuestionAnswered, ReproductionRan, RequestEnded, Role
 from captain.core.questions import Question
-from captain.core.tasks import CheckResult, Diagnosis
+from captain.core.tasks import CheckResult, Diagnosis, Plan, Triage
 
 
 @dataclass(slots=True)
@@ -23,6 +23,22 @@ class AgentView:
     tool_calls: int = 0
     compactions: int = 0
     ended: AgentEnded | None = None
+
+
+@dataclass(slots=True)
+class RequestView:
+    """What was asked for: the first with the run, the others while it went on. `ended` is that of one without tasks."""
+
+    number: int
+    text: str = ""
+    triage: Triage | None = None
+    plan: Plan | None = None
+    ended: RequestEnded | None = None
+
+    def has(self, task: str) -> bool:
+        """Whether a task comes from it, by its plan or by being made out of one of the plan's."""
+        names = [planned.id for planned in self.plan.tasks] if self.plan is not None else []
+        return any(task == name or task.startswith(f"{name}-") for name in names)
 
 
 @dataclass(slots=True)

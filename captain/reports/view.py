@@ -17,9 +17,10 @@ from captain.core.tasks import CheckResult, Diagnosis, FollowUp, Plan, Triage
 from captain.core.usage import Spend
 from captain.reports.asked import Held, ItemView, items_of, rules_held
 from captain.reports.meter import Latency, Meter
-from captain.reports.parts import AgentView, QuestionView, Reproduction
+from captain.reports.parts import AgentView, QuestionView, Reproduction, RequestView
 from captain.reports.tasks import Evidence, TaskView
 
+_FIRST: Final = 1
 _NO_SANDBOX: Final = frozenset({"unsandboxed", "none"})
 
 
@@ -32,8 +33,7 @@ class RunView:
     resumed: list[ev.RunResumed] = field(default_factory=list)
     started_at: datetime | None = None
     last_at: datetime | None = None
-    triage: Triage | None = None
-    plan: Plan | None = None
+    requests: dict[int, RequestView] = field(default_factory=lambda: {_FIRST: RequestView(_FIRST)})
     tasks: dict[str, TaskView] = field(default_factory=dict)
     agents: dict[str, AgentView] = field(default_factory=dict)
     follow_ups: list[FollowUp] = field(default_factory=list)
@@ -81,7 +81,23 @@ class RunView:
 
     @property
     def request(self) -> str:
-        return self.opened.request if self.opened else ""
+        """What the run was started with."""
+        return self.requests[_FIRST].text
+
+    @property
+    def triage(self) -> Triage | None:
+        """Of the request the run was started with."""
+        return self.requests[_FIRST].triage
+
+    @property
+    def plan(self) -> Plan | None:
+        """For the request the run was started with."""
+        return self.requests[_FIRST].plan
+
+    @property
+    def added(self) -> tuple[RequestView, ...]:
+        """What was asked for besides, while the run went on."""
+        return tuple(asked for number, asked in self.requests.items() if number != _FIRST)
 
     @property
     def repository(self) -> str:
@@ -152,16 +168,20 @@ class RunView:
     @property
     def reproductions(self) -> tuple[Reproduction, ...]:
         """One for every diagnosis of the triage, also where none was possible."""
-        diagnoses = self.triage.diagnoses if self.triage else ()
         return tuple(
             Reproduction(diagnosis=one, before=self._reproduced.get(one.id), after=self._after(one))
-            for one in diagnoses
+            for asked in self.requests.values()
+            for one in (asked.triage.diagnoses if asked.triage else ())
         )
 
     @property
     def items(self) -> tuple[ItemView, ...]:
-        """The request, item by item, with what serves each."""
-        return items_of(self.triage, self.plan, self.evidence)
+        """The request the run was started with, item by item, with what serves each."""
+        return self.items_in(self.requests[_FIRST])
+
+    def items_in(self, asked: RequestView) -> tuple[ItemView, ...]:
+        """One of the run's requests, item by item, with what serves each."""
+        return items_of(asked.triage, asked.plan, [one for one in self.evidence if asked.has(one.task)])
 
     @property
     def rules_held(self) -> tuple[Held, ...]:
@@ -204,6 +224,9 @@ class RunView:
             found.append(("the integrated result", on_result[0]))
         return tuple(found)
 
+    def _asked(self, number: int) -> RequestView:
+        return self.requests.setdefault(number, RequestView(number))
+
     def _task(self, name: str) -> TaskView:
         return self.tasks.setdefault(name, TaskView(name))
 
@@ -214,6 +237,7 @@ class RunView:
     @_on.register
     def _(self, event: ev.RunOpened) -> None:
         self.opened = event
+        self.requests[_FIRST].text = event.request
 
     @_on.register
     def _(self, event: ev.RunEnded) -> None:
@@ -223,6 +247,8 @@ class RunView:
     def _(self, event: ev.RunResumed) -> None:
         self.ended = None
         self.resumed.append(event)
+        for asked in self.requests.values():
+            asked.ended = None
         for task in self.tasks.values():
             task.resume()
 
@@ -240,11 +266,11 @@ class RunView:
 
     @_on.register
     def _(self, event: ev.Triaged) -> None:
-        self.triage = event.triage
+        self._asked(event.request).triage = event.triage
 
     @_on.register
     def _(self, event: ev.PlanAdopted) -> None:
-        self.plan = event.plan
+        self._asked(event.request).plan = event.plan
         for task in event.plan.tasks:
             self._task(task.id).task = task
 
@@ -357,6 +383,14 @@ class RunView:
         self.asked += 1
         if (agent := self.agents.get(event.request.asked_by)) is not None:
             agent.activity = f"waits for leave to {describe(event.request.action)}"
+
+    @_on.register
+    def _(self, event: ev.RequestAdded) -> None:
+        self._asked(event.number).text = event.request
+
+    @_on.register
+    def _(self, event: ev.RequestEnded) -> None:
+        self._asked(event.request).ended = event
 
     @_on.register
     def _(self, event: ev.MessageSent) -> None:

@@ -12,6 +12,7 @@ from captain.core.events import Advised, CaptainAsked, QuestionAnswered
 from captain.core.findings import SEVERITY_WEIGHT, Finding
 from captain.core.questions import Question
 from captain.core.usage import Spend, Usage
+from captain.reports.parts import RequestView
 
 _CENT: Final = Decimal("0.01")
 _SMALL: Final = Decimal("0.10")
@@ -31,6 +32,15 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}m {rest:02d}s"
     return f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def came_to(asked: RequestView) -> str:
+    """What became of a request that was added."""
+    if asked.ended is not None:
+        return verdict(asked.ended.status)
+    if asked.plan is not None:
+        return count(len(asked.plan.tasks), "task")
+    return "being looked into" if asked.triage is not None else "not taken up yet"
 
 
 def amount(cost_usd: Decimal) -> str:

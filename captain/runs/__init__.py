@@ -2,7 +2,7 @@
 
 from captain.runs.entries import Entry, MemoryStore, Store
 from captain.runs.holds import Holder
-from captain.runs.inbox import AnswerMessage, CancelMessage, Inbox, Message, SteerMessage, post, posted
+from captain.runs.inbox import AddMessage, AnswerMessage, CancelMessage, Inbox, Message, SteerMessage, post, posted
 from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfinished, refuse
 from captain.runs.journal import Journal, RunJournal
 from captain.runs.ledger import Ledger, spans_of, spent_of, worked_s
@@ -11,6 +11,7 @@ from captain.runs.state import Project, StoredRun, default_state_dir, find_run, 
 from captain.runs.writer import SqliteStore
 
 __all__ = [
+    "AddMessage",
     "AnswerMessage",
     "CancelMessage",
     "Effect",

@@ -1,7 +1,7 @@
-"""What other processes have to say to a run: answers, messages, a wish to stop. Only its holder writes the record.
+"""What other processes have to say to a run: answers, messages, requests, a wish to stop.
 
-A message waits in a table beside the entries until whoever carries the run has taken it and what follows from it is on
-record. So it can come while nobody carries the run, and a crash loses none.
+Only its holder writes the record. A message waits in a table beside the entries until whoever carries the run has taken
+it and what follows from it is on record. So it can come while nobody carries the run, and a crash loses none.
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ class SteerMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddMessage:
+    """Something more that is asked for."""
+
+    request: str
+    kind: Literal["add"] = "add"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelMessage:
     """Without a task, of the whole run."""
 
@@ -58,7 +66,7 @@ class Inbox(Protocol):
     async def taken(self, posted: Posted, /) -> None: ...
 
 
-Message: TypeAlias = AnswerMessage | SteerMessage | CancelMessage
+Message: TypeAlias = AnswerMessage | SteerMessage | AddMessage | CancelMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from captain.core.events import (
     MessageSent,
     QuestionAnswered,
     Recorded,
+    RequestAdded,
     RunEnded,
     RunResumed,
     is_taken_back,
@@ -122,7 +123,7 @@ class ReplayJournal:
 
     def _is_given(self, seq: int) -> bool:
         """Said to the run from outside, inside of a step, or from before the last process had the run open."""
-        if isinstance(self._events[seq].event, QuestionAnswered | MessageSent | MessageDelivered):
+        if isinstance(self._events[seq].event, QuestionAnswered | MessageSent | MessageDelivered | RequestAdded):
             return True
         return any(begun < seq < ended for begun, ended in self._windows) or seq < self._taken_up()
 

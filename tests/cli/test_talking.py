@@ -9,6 +9,7 @@ import pytest
 
 from captain.cli.boundary import guarded
 from captain.core import events as ev
+from captain.models import call
 from captain.runs import find_run
 from tests.orchestration.test_questions import carrier, clarifying
 from tests.voyages import calc_repository
@@ -61,6 +62,8 @@ def test_an_open_question_is_listed_answered_and_heard_when_the_run_goes_on(
         (["send", "RUN", "Hm."], ("is over (needs_human)", "captain report")),
         (["send", "RUN", " "], ("The message is empty", "Say what")),
         (["send", "RUN", "Hm.", "--queue", "--steer"], ("exclude each other", "Give one of them")),
+        (["add", "RUN", " "], ("The request is empty", "Say in a sentence")),
+        (["add", "20990101", "More"], ("No run on record", "The latest runs:")),
         (["cancel", "RUN"], ("is over (needs_human)", "captain report")),
         (["resume", "RUN"], ("was started from code", "--captain MODEL")),
     ],
@@ -75,3 +78,23 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
     assert said[0] in shown
     assert said[1] in shown
     assert find_run(state, parked).events() == before
+
+
+def test_more_is_asked_for_while_nobody_carries_the_run_and_refused_once_it_is_over(
+    parked: str, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--state-dir", str(state)]
+    assert guarded(["answer", parked, "Q1", "--text", "The first.", *at]) == 0
+    assert guarded(["add", parked, "And say what two and two is", *at]) == 0
+    assert f"the request is on its way; captain resume {parked} goes on with it" in capsys.readouterr().out
+    more = call("submit_triage", kind="answer", reason="a question", reply="It is four.")
+
+    async def go_on() -> str:
+        async with carrier(clarifying(more), state).resume(parked) as run:
+            return (await run.result()).summary
+
+    assert anyio.run(go_on).endswith("Request 2 was answered: It is four.")
+    assert guarded(["add", parked, "it's not", *at]) == 2
+    said = capsys.readouterr().err
+    assert f"Run {parked} is over (succeeded), and nothing can be added to it." in said
+    assert "captain run 'it'\"'\"'s not'" in said

@@ -25,9 +25,9 @@ SHARES: Final = 8
 PAIRS: Final = 16
 
 
-def play(folder: Path, *how: int | str, turns_more: int = 0) -> dict[str, Any]:
+def play(folder: Path, *how: int | str, turns_more: int = 0, added: str = "") -> dict[str, Any]:
     argv = [sys.executable, "-m", "tests.crashes", str(folder), *map(str, how)]
-    env = {**os.environ, "CRASHES_LONG": str(turns_more)}
+    env = {**os.environ, "CRASHES_LONG": str(turns_more), "CRASHES_ADDED": added}
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=env)
     assert done.returncode == 0, done.stderr[-6_000:]
     outcome: dict[str, Any] = json.loads(done.stdout)
@@ -77,6 +77,21 @@ def test_a_run_ends_the_same_when_its_second_process_is_lost_too(
     chance = random.Random(seed)
     losses = [chance.randint(2, undisturbed["commits"] - 1), chance.randint(1, 40)]
     same_end(play(tmp_path / "scene", *losses), undisturbed, losses)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", range(2))
+def test_a_request_that_was_added_is_carried_out_once_whenever_the_process_is_lost(tmp_path: Path, share: int) -> None:
+    expected = play(tmp_path / "undisturbed", added="Let it treble.")
+    assert list(expected["tasks"]) == ["T1", "T2", "T3"]
+    first = expected["commits"] // 5  # it comes in after that
+    for loss in range(first + 9 * share, expected["commits"] + 1, 18):
+        outcome = play(tmp_path / str(loss), loss, added="Let it treble.")
+        for name in ("status", "summary", "tasks", "cases", "trees"):
+            assert outcome[name] == expected[name], f"{name}, lost after {loss}"
+        # what the Captain is told of the tasks at work depends on the moment: the calls are counted, not compared
+        more = sum(number for _, number in outcome["calls"]) - sum(number for _, number in expected["calls"])
+        assert 0 <= more <= outcome["under_way"], f"{more} calls made again, lost after {loss}"
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ class Scene:
 
     async def integrate(self, repair: Repair | None = None) -> Integration:
         plan = Plan(summary="", tasks=tuple(self.tasks))
-        return await integrate(self.voyage, plan, tuple(self.results), repair=repair)
+        return await integrate(self.voyage, plan.tasks, tuple(self.results), repair=repair)
 
     @property
     def events(self) -> list[ev.Event]:

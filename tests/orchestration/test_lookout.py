@@ -13,7 +13,7 @@ from captain.core.tasks import Plan, Scope, Task
 from captain.core.usage import Budget
 from captain.models import ScriptedModel
 from captain.orchestration import Options, Setting, Team, open_voyage
-from captain.orchestration.delegate import delegate
+from captain.orchestration.delegate import Delegation
 from captain.orchestration.lookout import Collision, Lookout, forecast
 from captain.workspace import Repository
 from tests.voyages import CALC, ONE_LOOK, TEXT_FIXED, UNCONFINED, calc_repository, of, review, write
@@ -116,9 +116,10 @@ async def test_tasks_of_a_run_that_get_into_each_others_way_are_named_before_the
     )
     plan = Plan(summary="", tasks=(task("T1", "calc.py"), task("T2", "calc.py"), task("T3", "text.py")))
     async with open_voyage("Mend it", calc_repository(tmp_path / "repo"), setting) as (voyage, _):
-        results = await delegate(voyage, plan)
+        work = Delegation(voyage)
+        await work.carry(plan.tasks)
         events = [recorded.event for recorded in voyage.journal.events]
-    assert [result.state for result in results] == ["accepted"] * 3
+    assert [result.state for result in work.results] == ["accepted"] * 3
     assert of(ev.CollisionForecast, events) == [ev.CollisionForecast(tasks=("T1", "T2"), paths=("calc.py",))]
     assert of(ev.DriftPutBack, events)[0].paths == ("calc.py",), "what was put back collides with nobody"
     told = events.index(of(ev.CollisionForecast, events)[0])

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captain.core.tasks import Check, Diagnosis, Location, Plan, Scope, Task, Triage
-from captain.orchestration.plan import ProposedCriterion, ProposedTask, ancestors, as_plan, plan_problems
+from captain.orchestration.placing import ancestors
+from captain.orchestration.plan import ProposedCriterion, ProposedTask, as_plan, plan_problems
 
 FILES = ("README.md", "src/a.py", "src/b.py", "tests/test_a.py", "lib/src/old.py", "docs/README.md", "docs/index.md")
 CHANGE = Triage(kind="change", reason="r")
@@ -221,7 +222,7 @@ def test_a_circle_is_always_seen_and_nothing_else_is_taken_for_one(edges: set[tu
     if not circular:
         assert found == ()
         made = plan(*(task(name, depends_on=parents[name]) for name in NAMES))
-        assert {name: set(above) for name, above in ancestors(made).items()} == reach
+        assert {name: set(above) for name, above in ancestors(made.tasks).items()} == reach
 
 
 def test_a_task_that_is_already_a_value_is_judged_by_the_same_rules() -> None:

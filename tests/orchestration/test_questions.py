@@ -15,7 +15,7 @@ from captain.core import events as ev
 from captain.core.actions import OpenHost
 from captain.core.clock import SystemClock
 from captain.core.errors import UsageError
-from captain.core.messages import Request
+from captain.core.messages import Request, ToolCall
 from captain.core.policy import Policy
 from captain.core.questions import Answered, Choice, Question
 from captain.guards import PermissionDesk
@@ -54,10 +54,10 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def clarifying() -> captain.Crew:
-    """Its Captain asks once, whichever process it is asked in."""
+def clarifying(*more: ToolCall) -> captain.Crew:
+    """Its Captain asks once, whichever process it is asked in; `more` is what it says to further requests."""
     return captain.Crew(
-        captain=ScriptedModel([CLARIFY, fix_triage(), plan(fix_task())], id="captain-model", by_turn=True),
+        captain=ScriptedModel([CLARIFY, fix_triage(), plan(fix_task()), *more], id="captain-model", by_turn=True),
         build=ScriptedModel([write("calc.py", CALC_FIXED), "Done."], id="build-model", by_turn=True),
         review=[ScriptedModel([review()], id="review-model", by_turn=True)],
     )
