@@ -173,7 +173,7 @@ def _(event: ev.PlanAdopted, view: RunView) -> Iterator[str]:
     for task in event.plan.tasks:
         after = f" (after {one_line(', '.join(task.depends_on))})" if task.depends_on else ""
         serves = dict.fromkeys(name for criterion in task.criteria for name in criterion.covers)
-        covered = f" for {one_line(', '.join(serves))}" if triage and len(triage.items) > 1 else ""
+        covered = f" for {one_line(', '.join(serves))}" if serves and triage and len(triage.items) > 1 else ""
         yield f"{one_line(task.id)}  planned{covered}{after}: {clip(task.title)}"
     for item, reason in event.plan.declined:
         yield f"{one_line(item)}  declined: {clip(reason)}"
