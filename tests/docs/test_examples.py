@@ -16,6 +16,12 @@ pytestmark = pytest.mark.slow
 
 SAYS = {
     "agent_alone.py": ["done after 2 turns", "Berth B4 is free"],
+    "asking_for_more.py": [
+        "request 2: Add `part`, which says goodbye by name",
+        "T1 accepted, on the base",
+        "T2 accepted, on T1",
+        "succeeded",
+    ],
     "answering_questions.py": ["Q1: By first name or by full name?", "captain was told: Keep it short.", "succeeded"],
     "custom_reviewer.py": ["succeeded", "round 1: ['A library function prints.']", "round 2: no finding"],
     "custom_tool.py": ["succeeded", "house_rule"],
