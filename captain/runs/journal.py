@@ -331,8 +331,7 @@ class RunJournal:
             last = draft.at if last is None else max(last, draft.at)  # clocks are set back; what came later is later
             entries.append(Entry(seq=seq, at=last, kind=draft.kind, key=draft.key, body=draft.body))
         try:
-            with anyio.CancelScope(shield=True):
-                await self._store.append(entries)
+            await self._store.append(entries)
         except Exception as error:  # noqa: BLE001 whatever it is, each of those who wait is to learn of it
             for draft in drafts:
                 draft.outcome = error

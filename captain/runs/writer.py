@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -36,23 +36,22 @@ _Key: TypeAlias = tuple[int, Path, float]
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A call in the thread, or entries to commit with others; `outcome` is for `future`, which belongs to `loop`."""
+    """A call in the thread; one that `writes` goes into a transaction with others. `outcome` counts once `answered`.
 
-    future: asyncio.Future[Any]
+    `news` wakes whoever waits for that, in `loop`.
+    """
+
+    news: asyncio.Future[None]
     loop: asyncio.AbstractEventLoop
-    call: Callable[[], object] | None = None
-    run: str = ""
-    token: int = 0
-    entries: Sequence[Entry] = ()
+    call: Callable[[], object]
+    writes: bool = False
     outcome: object = None
+    answered: bool = False
 
     def answer(self) -> None:
-        if self.future.done():
-            return
-        if isinstance(self.outcome, BaseException):
-            self.future.set_exception(self.outcome)
-        else:
-            self.future.set_result(self.outcome)
+        self.answered = True
+        if not self.news.done():
+            self.news.set_result(None)
 
 
 class Writer:
@@ -95,14 +94,13 @@ class Writer:
 
     async def open_run(self, run: str, *, take_over: bool) -> int:
         """The token to append under. Raises `RunHeldError`."""
-        return await self.call(partial(self._open_run, run, take_over=take_over))
+        return await self.write(partial(self._open_run, run, take_over=take_over))
 
     async def close_run(self, run: str, token: int) -> None:
-        await self.call(partial(self._close_run, run, token))
+        await self.write(lambda: give_up(self._open(), run, token))
 
     async def append(self, run: str, token: int, entries: Sequence[Entry]) -> None:
-        loop = asyncio.get_running_loop()
-        await self._do(_Job(loop.create_future(), loop, run=run, token=token, entries=entries))
+        await self.write(partial(self._append, run, token, entries))
 
     async def load(self, run: str) -> tuple[Entry, ...]:
         return await self.call(lambda: tuple(self._reader().entries(run, results=False)))
@@ -113,7 +111,12 @@ class Writer:
     async def call(self, work: Callable[[], T]) -> T:
         """`work` in the thread, after what was asked for before."""
         loop = asyncio.get_running_loop()
-        return cast("T", await self._do(_Job(loop.create_future(), loop, call=work)))
+        return cast("T", await self._do(_Job(loop.create_future(), loop, work)))
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """As `call`, in a transaction that it shares with what others write at the time; durable when this returns."""
+        loop = asyncio.get_running_loop()
+        return cast("T", await self._do(_Job(loop.create_future(), loop, work, writes=True)))
 
     async def waiting(self, run: str) -> tuple[Posted, ...]:
         def look() -> tuple[Posted, ...]:
@@ -123,30 +126,29 @@ class Writer:
         return await self.call(look)
 
     async def taken(self, posted: Posted) -> None:
-        def forget() -> None:
-            with explained(self._path, "written"), transaction(self._open()):
-                taken(self._open(), posted.id)
-
-        await self.call(forget)
+        await self.write(lambda: taken(self._open(), posted.id))
 
     async def _do(self, job: _Job) -> object:
         """The caller waits for it even when cancelled, so that no write is left in doubt.
 
-        A shield holds off anyio's cancellations. A host's own `Task.cancel()` goes through it, and is put off
-        until the next await: the caller must learn that the write was made.
+        A shield holds off anyio's cancellations. A host's own `Task.cancel()` goes through it, cancels `news` too,
+        and is put off until the next await: the caller must learn that the write was made.
         """
         self._jobs.put(job)
         put_off = False
         with anyio.CancelScope(shield=True):
-            while not job.future.done():
+            while not job.answered:
                 try:
-                    await asyncio.wait([job.future])
+                    await job.news  # through `asyncio.wait` it takes twice as many turns of the loop
                 except asyncio.CancelledError:
                     put_off = True
+                    job.news = job.loop.create_future()
         if put_off and (task := asyncio.current_task()) is not None:
             task.uncancel()
             task.cancel()
-        return job.future.result()
+        if isinstance(job.outcome, BaseException):
+            raise job.outcome
+        return job.outcome
 
     # In the thread:
 
@@ -158,11 +160,11 @@ class Writer:
                     jobs.append(job)
             done: list[_Job] = []
             while jobs:
-                if (call := jobs[0].call) is not None:
+                if not jobs[0].writes:
                     done.append(jobs.pop(0))
-                    done[-1].outcome = _outcome(call)
+                    done[-1].outcome = _outcome(done[-1].call)
                     continue
-                count = next((place for place, job in enumerate(jobs) if job.call is not None), len(jobs))
+                count = next((place for place, job in enumerate(jobs) if not job.writes), len(jobs))
                 self._commit(jobs[:count])
                 done += jobs[:count]
                 del jobs[:count]
@@ -171,15 +173,12 @@ class Writer:
     def _commit(self, jobs: list[_Job]) -> None:
         """All in one transaction. If that fails, one by one: an error is to reach those whom it concerns."""
         try:
-            connection = self._open()
-            with transaction(connection):
+            with transaction(self._open()):
                 for job in jobs:
                     try:
-                        check_hold(connection, job.run, job.token)
-                    except JournalError as error:
+                        job.outcome = job.call()
+                    except JournalError as error:  # raised before it has written anything
                         job.outcome = error
-                    else:
-                        insert(connection, self._bodies, job.run, list(job.entries))
         except (sqlite3.Error, OSError) as error:
             if len(jobs) > 1 and not is_busy(error):
                 for job in jobs:
@@ -187,7 +186,7 @@ class Writer:
             else:
                 problem = _outcome(partial(self._explain, error))
                 for job in jobs:
-                    job.outcome = job.outcome or problem
+                    job.outcome = job.outcome if isinstance(job.outcome, JournalError) else problem
         except JournalError as error:
             for job in jobs:
                 job.outcome = error
@@ -205,17 +204,14 @@ class Writer:
     def _reader(self) -> Reader:
         return Reader(self._open(), self._path)
 
-    def _open_run(self, run: str, *, take_over: bool) -> int:
-        connection = self._open()
-        with explained(self._path, "written"):
-            if self._mark is None:
-                self._mark = Mark(self._marks)
-            with transaction(connection):
-                return take_hold(connection, run, self._mark, self._marks, take_over=take_over)
+    def _append(self, run: str, token: int, entries: Sequence[Entry]) -> None:
+        check_hold(self._open(), run, token)
+        insert(self._open(), self._bodies, run, list(entries))
 
-    def _close_run(self, run: str, token: int) -> None:
-        with explained(self._path, "written"), transaction(self._open()) as _:
-            give_up(self._open(), run, token)
+    def _open_run(self, run: str, *, take_over: bool) -> int:
+        if self._mark is None:
+            self._mark = Mark(self._marks)
+        return take_hold(self._open(), run, self._mark, self._marks, take_over=take_over)
 
     def _close(self) -> None:
         if self._connection is not None:
