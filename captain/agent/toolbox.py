@@ -49,9 +49,10 @@ class Toolbox:
     async def use(self, calls: tuple[ToolCall, ...], context: ToolContext, *, path: str) -> tuple[Used, ...]:
         async def run(job: tuple[int, ToolCall]) -> Used:
             place, call = job
-            work = partial(self._call, call, context)
+            named = f"{path}/{place + 1}"
+            work = partial(self._call, call, replace(context, path=named))
             return await self._mate.use(
-                call, work, path=f"{path}/{place + 1}", effect=self._effect(call), checkpoints=self._checkpoints
+                call, work, path=named, effect=self._effect(call), checkpoints=self._checkpoints
             )
 
         done: list[Used] = []

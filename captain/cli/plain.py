@@ -13,9 +13,11 @@ from captain.core import events as ev
 from captain.core.actions import describe
 from captain.core.events import Event, Recorded
 from captain.core.loop_events import LanesJoined, LoopConcluded
+from captain.core.tasks import AT_WORK
 from captain.reports import words
 from captain.reports.escape import one_line
 from captain.reports.markdown import to_markdown
+from captain.reports.tasks import TaskView
 from captain.reports.view import RunView
 
 if TYPE_CHECKING:
@@ -297,11 +299,22 @@ def _(event: ev.MessageDelivered, _view: RunView) -> Iterator[str]:
 def _(event: ev.QuestionAsked, view: RunView) -> Iterator[str]:
     yield f"{one_line(event.question.id)}  {clip(event.question.text)}"
     yield f"{one_line(event.question.id)}  {one_line(words.how_to_answer(view.run, event.question))}"
+    if (task := _stands_still(view, event.question.task)) is not None:
+        yield f"{one_line(task.id)}  {task.state}: for an answer to {one_line(event.question.id)}"
 
 
 @_lines.register
-def _(event: ev.QuestionAnswered, _view: RunView) -> Iterator[str]:
+def _(event: ev.QuestionAnswered, view: RunView) -> Iterator[str]:
     yield f"{one_line(event.question)}  answered: {clip(words.answered(event))}"
+    asked = view.questions.get(event.question)
+    if asked is not None and (task := _stands_still(view, asked.question.task)) is not None:
+        yield f"{one_line(task.id)}  {task.state}"
+
+
+def _stands_still(view: RunView, task: str | None) -> TaskView | None:
+    """The task whose agent asked in the middle of its work; one that is through with it says itself that it waits."""
+    shown = view.tasks.get(task or "")
+    return shown if shown is not None and shown.told in AT_WORK else None
 
 
 @_lines.register

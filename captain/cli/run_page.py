@@ -56,6 +56,10 @@ def read(run: StoredRun) -> dict[str, Any]:
             for left in leftovers(run.project.workspaces)
             if left.path.parent.name == run.id and left.kind != "base"
         ],
+        "tasks": [
+            {"id": task.id, "title": task.title, "state": task.state, "waits_for": list(task.waits_for)}
+            for task in view.tasks.values()
+        ],
         "questions": [
             {"id": asked.id, "text": asked.text, "answer_with": words.how_to_answer(run.id, asked)}
             for asked in view.open_questions
@@ -71,6 +75,9 @@ def lines(page: dict[str, Any]) -> Iterator[str]:
         yield f"summary: {one_line(page['summary'], 400)}"
     yield f"spend: {page['spend_in_words']}"
     yield f"entries: {page['entries']}, of these {page['events']} events; finished steps: {page['finished_steps']}"
+    for task in page["tasks"]:
+        waits = f" for an answer to {one_line(', '.join(task['waits_for']))}" if task["state"] == "waiting" else ""
+        yield f"task {one_line(task['id'])} is {task['state']}{waits}: {one_line(task['title'])}"
     for asked in page["questions"]:
         yield f"open question {one_line(asked['id'])}: {one_line(asked['text'], 400)}"
         yield f"  {one_line(asked['answer_with'])}"

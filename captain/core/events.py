@@ -88,12 +88,13 @@ class ReproductionRan:
 class Refused:
     """A proposal that did not meet the rules: its problems, and the rule each of them breaks.
 
-    An `edit` is a person's.
+    An `edit` is a person's. `call` names the step in which it was handed in: the same words may be refused again.
     """
 
     what: Literal["triage", "plan", "edit"]
     problems: tuple[str, ...]
     rules: tuple[HouseRule, ...] = ()
+    call: str = ""
     kind: Literal["refused"] = "refused"
 
 

@@ -33,7 +33,7 @@ from captain.orchestration.placing import ancestors, on_top_of, stacked
 from captain.orchestration.refusing import Refusals
 from captain.orchestration.reproducing import shows_at
 from captain.orchestration.request import missing_files
-from captain.tools import FunctionTool, ToolOutput, said, tool
+from captain.tools import FunctionTool, ToolContext, ToolOutput, said, tool
 
 _NOT_FOUND: Final = 127
 _ID_LIMIT_CHARS: Final = 40
@@ -368,6 +368,7 @@ class PlanDesk:
     def _tool(self) -> FunctionTool:
         @tool(effect="execute")
         async def submit_plan(
+            context: ToolContext,
             summary: str,
             tasks: list[ProposedTask],
             declined: list[ProposedRefusal] = [],  # noqa: B006 - only read
@@ -378,7 +379,7 @@ class PlanDesk:
             plan = as_plan(summary, tasks, self.triage, self._voyage.files, declined)
             plan = await self._placed(plan, self.triage)
             if broken := await self._broken(plan, self.triage, {task.id: task.creates for task in tasks}):
-                return await self._refusals.refuse(broken)
+                return await self._refusals.refuse(broken, context.path)
             return ToolOutput(content=(Text(text="Taken."),), submission=codec.to_json(plan))
 
         return submit_plan

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from captain.core.errors import NeedsPersonError
-from captain.core.events import Refused
+from captain.core.events import Refused, RunEnded
 from captain.core.house_rules import Broken
 from captain.orchestration.context import Voyage
 from captain.tools import ToolOutput, said
 
 MAX_REFUSALS: Final = 3
+"""After so many, and after so many more each time a person has had the run go on all the same."""
 _SAID: Final = 8
 
 
@@ -22,26 +23,43 @@ _HINTS: Final[dict[str, str]] = {
 
 
 class Refusals:
-    """Of one proposal. The third one ends the run with a question to a person."""
+    """Of one proposal. The third one ends the run with a question to a person.
+
+    They are counted on record, so that a run which is taken up again has no more patience than it had left.
+    """
 
     def __init__(self, voyage: Voyage, what: Literal["triage", "plan"]) -> None:
         self._voyage = voyage
         self._what = what
-        self.count = 0
 
-    async def refuse(self, broken: Sequence[Broken]) -> ToolOutput:
+    @property
+    def count(self) -> int:
+        """One call that was handed in anew by another process counts once."""
+        return len({call or place for place, call in self._on_record()})
+
+    async def refuse(self, broken: Sequence[Broken], call: str) -> ToolOutput:
         """Raises `NeedsPersonError` when patience ends."""
-        self.count += 1
         problems = tuple(each.how for each in broken)
         rules = tuple(each.rule for each in broken)
-        await self._voyage.tell(Refused(what=self._what, problems=problems, rules=rules))
-        if self.count >= MAX_REFUSALS:
+        await self._voyage.tell(Refused(what=self._what, problems=problems, rules=rules, call=call))
+        if self.count % MAX_REFUSALS == 0 and not self._was_put_to_a_person(call):
             raise NeedsPersonError(
-                f"The Captain's {self._what} was refused {MAX_REFUSALS} times. The last "
+                f"The Captain's {self._what} was refused {self.count} times. The last "
                 f"{'reason' if len(problems) == 1 else 'reasons'}: {listed(problems)}",
                 hint=_HINTS[self._what],
             )
         return said(f"The {self._what} was not taken:\n" + "\n".join(f"- {p}" for p in problems), is_error=True)
+
+    def _on_record(self) -> list[tuple[int, str]]:
+        """Where in the record each refusal stands, and the call that was refused."""
+        events = enumerate(recorded.event for recorded in self._voyage.journal.events)
+        return [(at, event.call) for at, event in events if isinstance(event, Refused) and event.what == self._what]
+
+    def _was_put_to_a_person(self, call: str) -> bool:
+        """Whether the run has ended for this very refusal before, and somebody took it up knowing that."""
+        first = next(place for place, refused in self._on_record() if refused == call)
+        later = (recorded.event for recorded in self._voyage.journal.events[first:])
+        return any(isinstance(event, RunEnded) and event.status == "needs_human" for event in later)
 
 
 def listed(problems: Sequence[str]) -> str:

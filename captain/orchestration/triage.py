@@ -20,7 +20,7 @@ from captain.orchestration.locating import location_problems
 from captain.orchestration.refusing import Refusals
 from captain.orchestration.reproducing import Seen, see_fail
 from captain.orchestration.request import words_of
-from captain.tools import FunctionTool, ToolOutput, said, tool
+from captain.tools import FunctionTool, ToolContext, ToolOutput, said, tool
 
 __all__ = ["ProposedDiagnosis", "ProposedItem", "TriageDesk", "triage_problems"]
 
@@ -96,6 +96,7 @@ class TriageDesk:
     def _tool(self) -> FunctionTool:
         @tool(effect="execute")
         async def submit_triage(  # noqa: PLR0917 - the fields of one form
+            context: ToolContext,
             kind: TriageKind,
             reason: str,
             reply: str = "",
@@ -118,12 +119,13 @@ class TriageDesk:
                     diagnoses=tuple(_diagnosis(number, each) for number, each in enumerate(diagnoses, self._first)),
                     items=tuple(_item(each) for each in items),
                     wide=tuple(wide),
-                )
+                ),
+                context.path,
             )
 
         return submit_triage
 
-    async def _take(self, proposed: Triage) -> ToolOutput:
+    async def _take(self, proposed: Triage, call: str) -> ToolOutput:
         voyage = self._voyage
         broken = triage_problems(
             proposed, voyage.files, request=voyage.asked, may_search=not self.searched, spent=self.spent
@@ -134,7 +136,7 @@ class TriageDesk:
         if not broken:
             triage, broken = await self._reproduced_in(proposed)
         if broken:
-            return await self._refusals.refuse(broken)
+            return await self._refusals.refuse(broken, call)
         self._taken = True
         whole = replace(triage, items=items_of(voyage.asked, triage.items))
         return ToolOutput(content=(Text(text="Taken."),), submission=codec.to_json(whole))

@@ -79,11 +79,14 @@ class RoundView:
 
 @dataclass(slots=True)
 class TaskView:
-    """`task` is None where the record names a task that no plan has. `log` are the steps of its review loop."""
+    """`task` is None where the record names a task that no plan has. `log` are the steps of its review loop.
+
+    `told` is what it was last said to be at, and `waits_for` has the ids of its open questions.
+    """
 
     id: str
     task: Task | None = None
-    state: TaskState = "planned"
+    told: TaskState = "planned"
     reason: str = ""
     snapshot: SnapshotTaken | None = None
     drift: list[DriftPutBack] = field(default_factory=list)
@@ -94,20 +97,26 @@ class TaskView:
     loop: LoopEnded | None = None
     branch: BranchSet | None = None
     agent: str | None = None
+    waits_for: list[str] = field(default_factory=list)
     started_at: datetime | None = None
     settled_at: datetime | None = None
     _at_work: TaskState = "planned"
     _reader: RoundReader = field(default_factory=RoundReader)
 
     def change(self, state: TaskState, reason: str) -> None:
-        self.state, self.reason = state, reason
+        self.told, self.reason = state, reason
         if state in AT_WORK:
             self._at_work = state
 
     def resume(self) -> None:
         """How it had ended is taken back, unless it was accepted."""
         if self.settled and self.state != "accepted":
-            self.state, self.reason, self.settled_at = self._at_work, "", None
+            self.told, self.reason, self.settled_at = self._at_work, "", None
+
+    @property
+    def state(self) -> TaskState:
+        """What it is at. A Build that waits for a person builds nothing meanwhile."""
+        return "waiting" if self.waits_for and self.told in AT_WORK else self.told
 
     @property
     def ledger(self) -> LoopState:

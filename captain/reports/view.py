@@ -198,7 +198,9 @@ class RunView:
         return max(0.0, (until - self.started_at - self.away).total_seconds()) if until and self.started_at else 0.0
 
     def activity(self, task: TaskView) -> str:
-        """What the agent that works on a task did last."""
+        """What the agent that works on a task did last, or what it waits for."""
+        if task.state == "waiting" and task.waits_for:
+            return f"waits for an answer to {', '.join(task.waits_for)}"
         agent = self.agents.get(task.agent or "")
         return agent.activity if agent is not None and agent.ended is None else ""
 
@@ -404,12 +406,18 @@ class RunView:
 
     @_on.register
     def _(self, event: ev.QuestionAsked) -> None:
-        self.questions.setdefault(event.question.id, QuestionView(event.question))
+        question = event.question
+        if question.id not in self.questions and question.task is not None:
+            self._task(question.task).waits_for.append(question.id)
+        self.questions.setdefault(question.id, QuestionView(question))
 
     @_on.register
     def _(self, event: ev.QuestionAnswered) -> None:
         if (asked := self.questions.get(event.question)) is not None:
             asked.answer = event
+            if asked.question.task is not None:
+                waits_for = self._task(asked.question.task).waits_for
+                waits_for[:] = [question for question in waits_for if question != event.question]
 
     @_on.register
     def _(self, event: ev.CaptainAsked) -> None:

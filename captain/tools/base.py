@@ -43,13 +43,14 @@ class ToolOutput:
 class ToolContext:
     """What a call may use. An agent that runs without a workspace has no box.
 
-    `agent` is the name of whoever calls. `clipped` are earlier results that were cut from the conversation,
-    whole, by the id of their call.
+    `agent` is the name of whoever calls, `path` that of the call as a step of the run. `clipped` are earlier results
+    that were cut from the conversation, whole, by the id of their call.
     `image_types` are the media types of images that the model reads, of `image_bytes` at most if that is known.
     """
 
     maybe_box: Box | None = None
     agent: str = "agent"
+    path: str = ""
     clipped: Mapping[str, str] = field(default_factory=dict)
     command_timeout_s: float = 600.0
     image_types: tuple[str, ...] = ()

@@ -8,14 +8,18 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
 import captain
+from captain.cli import run_page
+from captain.cli.plain import plain_lines
 from captain.core import events as ev
 from captain.core.messages import Request, ToolResult
 from captain.core.questions import Answered, Question
 from captain.models import ScriptedModel, call
 from captain.orchestration import replay
 from captain.orchestration.consulting import NOBODY_KNOWS
+from captain.reports import RunView
 from captain.runs import find_run
 from tests.voyages import (
     CALC_FIXED,
@@ -156,10 +160,31 @@ async def test_a_run_cut_off_after_an_answer_does_not_ask_the_captain_again(repo
     assert [one.answer for one in outcome.view.consulted] == ["No."]
 
 
-def test_an_answer_is_a_line_for_people_who_watch(repo: Path, state: Path) -> None:
-    from captain.cli.plain import plain_lines
-    from captain.reports import RunView
+async def test_a_build_that_waits_for_a_person_is_shown_as_waiting_until_there_is_an_answer(
+    repo: Path, state: Path
+) -> None:
+    view, lines = RunView(), list[str]()
+    async with carrier(asking(["pass"]), state, unanswered="wait").start("Mend it", repo=repo) as run:
+        with anyio.fail_after(60):
+            async for recorded in run.events():
+                view.apply(recorded)
+                lines += [line[10:] for line in plain_lines(recorded, view)]
+                if isinstance(recorded.event, ev.QuestionAsked):
+                    task = view.tasks["T1"]
+                    assert (task.state, task.settled) == ("waiting", False)
+                    assert view.activity(task) == "waits for an answer to Q1"
+                    page = await to_thread.run_sync(run_page.read, find_run(state, run.id))
+                    assert "task T1 is waiting for an answer to Q1: Title of T1" in run_page.lines(page)
+                    await run.answer("Q1", text="Yes.")
+                elif isinstance(recorded.event, ev.QuestionAnswered):
+                    assert view.tasks["T1"].state == "building"
+        outcome = await run.result()
+    assert outcome.view.tasks["T1"].state == "accepted"
+    place = lines.index("T1  waiting: for an answer to Q1")
+    assert "T1  building" in lines[place:]
 
+
+def test_an_answer_is_a_line_for_people_who_watch(repo: Path, state: Path) -> None:
     outcome = anyio.run(lambda: carrier(asking(["No."]), state).run("Mend it", repo=repo))
     view = RunView()
     lines: list[str] = []

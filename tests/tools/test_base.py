@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -154,6 +154,7 @@ async def test_an_error_of_the_tools_own_is_no_tool_error() -> None:
         await broken.call({}, ToolContext())
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of the machine it tells, not of the tool
 @given(arguments=st.dictionaries(st.sampled_from(["to", "level", "times", "places", "note", "odd\udcff"]), JSON))
 async def test_whatever_a_model_sends_is_taken_or_told(arguments: dict[str, Any]) -> None:
     with suppress(ToolError):
