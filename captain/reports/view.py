@@ -43,6 +43,7 @@ class RunView:
     kept: list[ev.Kept] = field(default_factory=list)
     result_checks: ev.ChecksRan | None = None
     clashes: list[ev.TasksClashed] = field(default_factory=list)
+    restacked: list[ev.TaskRestacked] = field(default_factory=list)
     forecasts: list[ev.CollisionForecast] = field(default_factory=list)
     permissions: list[ev.PermissionDecided] = field(default_factory=list)
     messages: list[ev.MessageSent] = field(default_factory=list)
@@ -329,6 +330,10 @@ class RunView:
     @_on.register
     def _(self, event: ev.TasksClashed) -> None:
         self.clashes.append(event)
+
+    @_on.register
+    def _(self, event: ev.TaskRestacked) -> None:
+        self.restacked.append(event)
 
     @_on.register
     def _(self, event: ev.CollisionForecast) -> None:
