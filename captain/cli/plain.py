@@ -243,6 +243,12 @@ def _(event: ev.TasksClashed, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
+def _(event: ev.TaskRestacked, _view: RunView) -> Iterator[str]:
+    below = one_line(" and ".join(event.below)) or "the base"
+    yield f"{one_line(event.task)}  {words.restacked(event.how)} {below}: {words.commit(event.after)}"
+
+
+@_lines.register
 def _(event: ev.CollisionForecast, _view: RunView) -> Iterator[str]:
     one, other = map(one_line, event.tasks)
     yield f"{one}  is about to collide with {other} in {clip(', '.join(event.paths))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -251,6 +250,7 @@ def _restacked(reading: Reading, done: Restacking, kept: Sequence[str]) -> Itera
 
 def _conflict(reading: Reading, conflict: StackConflict, *, moved: bool) -> Iterator[str]:
     """How it is done by hand is said where what it has to stand on is on a branch."""
+    from captain.orchestration.restacking import by_hand
     from captain.reports.escape import one_line
 
     if conflict.onto is None:
@@ -262,10 +262,6 @@ def _conflict(reading: Reading, conflict: StackConflict, *, moved: bool) -> Iter
     if conflict.onto is not None and (moved or conflict.onto == reading.onto):
         layer = reading.stack.layer(conflict.task)
         yield f"    by hand: {one_line(by_hand(reading.repository.root, conflict.onto, layer.start, layer.branch))}"
-
-
-def by_hand(root: Path, onto: str, start: str, branch: str) -> str:
-    return shlex.join(["git", "-C", str(root), "rebase", "--onto", onto, start, branch])
 
 
 def _as_json(reading: Reading) -> dict[str, Any]:

@@ -288,6 +288,21 @@ class TasksClashed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRestacked:
+    """Accepted work of a task was put onto something else: `before` and `after` are commits of it.
+
+    `below` are the tasks it stands on now. `how` is `followed` where it fitted as it was, else who made it fit.
+    """
+
+    task: str
+    below: tuple[str, ...]
+    before: str
+    after: str
+    how: Literal["followed", "small task", "by hand"]
+    kind: Literal["task_restacked"] = "task_restacked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollisionForecast:
     """Tasks at work whose changes so far would be in conflict in `paths`. Told once for each pair and set of paths."""
 
@@ -480,6 +495,7 @@ Event: TypeAlias = (
     | FollowUpNoted
     | ChecksRan
     | TasksClashed
+    | TaskRestacked
     | CollisionForecast
     | ReviewStep
     | LoopEnded

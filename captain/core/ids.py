@@ -66,6 +66,11 @@ def repaired_ref(run: str, name: str) -> str:
     return f"refs/captain/{run}/repaired/{name}"
 
 
+def onto_ref(run: str, name: str) -> str:
+    """Keeps what a task's branch is to be put onto by hand."""
+    return f"refs/captain/{run}/onto/{name}"
+
+
 def superseded_ref(run: str, commit: str) -> str:
     """Keeps a result that gave way to one with more in it."""
     return f"refs/captain/{run}/superseded/{commit[:12]}"

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from captain.core.errors import UsageError
 
-QuestionKind: TypeAlias = Literal["permission", "plan", "clarify", "escalation", "external"]
+QuestionKind: TypeAlias = Literal["permission", "plan", "clarify", "escalation", "conflict", "external"]
 AnsweredBy: TypeAlias = Literal["person", "host", "policy"]
 
 

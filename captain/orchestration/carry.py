@@ -57,6 +57,5 @@ async def _steps(voyage: Voyage) -> RunEnded:
 
 
 async def _integrated(voyage: Voyage, work: Delegation) -> Integration:
-    heads = {result.task.id: result.head for result in work.results if result.head is not None}
     crew = crew_of(voyage, anyio.Semaphore(voyage.options.max_parallel))
-    return await integrate(voyage, work.tasks, work.results, repair=Repairer(voyage=voyage, crew=crew, heads=heads))
+    return await integrate(voyage, work.tasks, work.results, repair=Repairer(voyage=voyage, crew=crew))

@@ -65,7 +65,7 @@ def _of_tasks(results: Sequence[TaskResult], integration: Integration) -> RunEnd
             summary=f"The accepted tasks do not pass their checks together: {names}.",
             hint="Each task's own branch is kept; the integrated tree is kept under the ref the report names.",
         )
-    over_budget = any(result.over_budget for result in results)
+    over_budget = integration.cut_short or any(result.over_budget for result in results)
     if done == total and not over_budget:
         tasks = "The task is" if total == 1 else f"All {total} tasks are"
         return RunEnded(status="succeeded", summary=f"{tasks} accepted and integrated{where}.")
@@ -78,4 +78,7 @@ def _of_tasks(results: Sequence[TaskResult], integration: Integration) -> RunEnd
         return RunEnded(status="budget", summary=summary, hint="Start again with a larger budget.")
     if any(result.state == "failed" for result in open_):
         return RunEnded(status="failed", summary=summary, hint="The report says what was tried and what is kept.")
-    return RunEnded(status="needs_human", summary=summary, hint="Look at the parked branches and decide.")
+    hint = "Look at the parked branches and decide."
+    if waiting := ", ".join(integration.waiting):
+        hint = f"Answer {waiting} with captain answer; then captain resume goes on."
+    return RunEnded(status="needs_human", summary=summary, hint=hint)

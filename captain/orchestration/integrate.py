@@ -9,23 +9,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import NoneType
-from typing import Protocol
+from typing import Literal, TypeAlias
 
 from captain.core import codec, ids
-from captain.core.events import BranchSet, ChecksRan, Kept, Noticed, TaskChanged, TasksClashed
+from captain.core.errors import BudgetExceededError
+from captain.core.events import (
+    BranchSet,
+    ChecksRan,
+    Kept,
+    Noticed,
+    RunResumed,
+    TaskChanged,
+    TaskRestacked,
+    TasksClashed,
+)
 from captain.core.tasks import CheckResult, Task
 from captain.orchestration.context import Voyage
 from captain.orchestration.merge_queue import Bench
-from captain.orchestration.stack import in_order
+from captain.orchestration.questions import UnansweredError
+from captain.orchestration.restacking import Decision, Misfit, Repair, ask_about, is_decided, rebased_by_hand
+from captain.orchestration.stack import Restacking, in_order
 from captain.orchestration.task import TaskResult
 from captain.workspace import RefMove
+
+How: TypeAlias = Literal["small task", "by hand"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integration:
     """`branch` is None where nothing was integrated or the whole fails its checks.
 
-    `reasons` say of each task that was left out why; `clashes` are what was seen of it.
+    `reasons` say of each task that was left out why; `clashes` are what was seen of it. `waiting` are the questions it
+    waits for, and `cut_short` says that a limit kept it from more; by then, the run had been `resumed` so many times.
     """
 
     branch: str | None
@@ -34,16 +49,9 @@ class Integration:
     failed_checks: tuple[CheckResult, ...] = ()
     reasons: tuple[tuple[str, str], ...] = ()
     clashes: tuple[TasksClashed, ...] = ()
-
-
-class Repair(Protocol):
-    """Makes a task fit to what was accepted before it, asked once for each task.
-
-    `onto` is the combination of those before it. Gives a commit that has `onto` in its history, or None to leave the
-    task out. What it gives is checked like everything else.
-    """
-
-    async def __call__(self, task: Task, onto: str, evidence: TasksClashed, /) -> str | None: ...
+    waiting: tuple[str, ...] = ()
+    cut_short: bool = False
+    resumed: int = 0
 
 
 async def integrate(
@@ -62,18 +70,41 @@ async def integrate(
         await bench.learn(results)
         return await _Queue(voyage, bench, repair).carry()
 
-    path = f"integrate/all/{codec.digest(accepted)[:12]}"
-    return await voyage.step(path, queue, inputs={"heads": accepted}, gives=Integration)
+    path, number = f"integrate/all/{codec.digest(accepted)[:12]}", 1
+    while True:
+        again = f"/{number}" if number > 1 else ""
+        done = await voyage.step(f"{path}{again}", queue, inputs={"heads": accepted}, gives=Integration)
+        if not _has_more_to_do(voyage, done):
+            return done
+        number += 1
+
+
+def _has_more_to_do(voyage: Voyage, done: Integration) -> bool:
+    """Whether the run was taken up since, with an answer it had waited for or after a limit had ended it."""
+    still_open = {question.id for question in voyage.questions.open}
+    answered = not still_open.issuperset(done.waiting)
+    return _resumed(voyage) > done.resumed and (done.cut_short or answered)
+
+
+def _resumed(voyage: Voyage) -> int:
+    return sum(isinstance(recorded.event, RunResumed) for recorded in voyage.journal.events)
 
 
 @dataclass(slots=True)
 class _Queue:
+    """`apart` are tasks whose parents do not fit together as they are, with the paths; `with_others` says which tasks
+    are in what a task was made to fit onto."""
+
     voyage: Voyage
     bench: Bench
     repair: Repair | None
     left: dict[str, str] = field(default_factory=dict)
     clashes: list[TasksClashed] = field(default_factory=list)
     repaired: set[str] = field(default_factory=set)
+    apart: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    with_others: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+    cut_short: bool = False
 
     async def carry(self) -> Integration:
         while True:
@@ -93,26 +124,46 @@ class _Queue:
         for task in self.bench.heads:
             if task in self.left or await self._stands_on_what_is_left_out(task):
                 continue
+            if not await self._without_what_is_left_out(task, head, tasks):
+                continue
             merged = await self.bench.combine([task], onto=head)
-            if merged.conflicting is not None:
+            while merged.conflicting is not None:
                 others = await self.bench.partners(task, tasks)
                 clash = TasksClashed(task=task, others=others, conflicts=merged.conflicts)
-                if not await self._send_back(clash, head):
-                    continue
+                if not await self._send_back(clash, head, tasks):
+                    break
                 merged = await self.bench.combine([task], onto=head)
-                if merged.conflicting is not None:
-                    again = TasksClashed(task=task, others=others, conflicts=merged.conflicts)
-                    await self._send_back(again, head)
-                    continue
-            head = merged.commit
-            tasks.append(task)
+            else:
+                head = merged.commit
+                tasks.append(task)
         return head, tasks
 
     async def _stands_on_what_is_left_out(self, task: str) -> bool:
         broken = [parent for parent in self.bench.tasks[task].depends_on if parent in self.left]
         if broken:
             await self._leave(task, f"it builds on {', '.join(broken)}, which was left out")
+        elif task in self.apart:
+            broken = list(self.bench.tasks[task].depends_on)
+            await self._leave(task, f"{_listed(broken)}, which it builds on, conflict in {', '.join(self.apart[task])}")
         return bool(broken)
+
+    async def _without_what_is_left_out(self, task: str, head: str, tasks: Sequence[str]) -> bool:
+        """A task that was made to fit onto another has its work below it: where that is out, it stands on the rest."""
+        gone = [other for other in self.with_others.get(task, ()) if other in self.left]
+        if not gone:
+            return True
+        moved = await self.bench.moved(task, head)
+        if moved.commit is None:
+            clash = TasksClashed(task=task, others=tuple(gone), conflicts=moved.paths)
+            return await self._send_back(clash, head, tasks)
+        self.with_others[task] = tuple(tasks)
+        before = self.bench.heads[task]
+        done = await self.bench.take_repaired(task, head, moved.commit)
+        await self.voyage.tell(
+            TaskRestacked(task=task, below=tuple(tasks), before=before, after=moved.commit, how="followed")
+        )
+        await self._followed(done)
+        return True
 
     async def _check(self, head: str, tasks: Sequence[str]) -> tuple[tuple[CheckResult, ...], list[CheckResult]]:
         """What the checks of all tasks say of their merge, and which of it is held against them."""
@@ -144,28 +195,89 @@ class _Queue:
             reason = f"{_listed(found.tasks)} together, which fail {failed[0].check.name}"
             await self._keep(ref, found.commit, reason, task)
         clash = TasksClashed(task=task, others=tuple(others), conflicts=found.conflicts, results=found.results, ref=ref)
-        before = await self.bench.combine(tasks[: tasks.index(task)])
-        await self._send_back(clash, before.commit)
+        below = tasks[: tasks.index(task)]
+        before = await self.bench.combine(below)
+        await self._send_back(clash, before.commit, below)
 
-    async def _send_back(self, clash: TasksClashed, onto: str) -> bool:
-        """Whether the task was made to fit, as far as its repair goes; otherwise it is left out."""
+    async def _send_back(self, clash: TasksClashed, onto: str, tasks: Sequence[str] | None = None) -> bool:
+        """Whether the task fits onto `onto` now, as far as that can be said; otherwise it is left out.
+
+        `tasks` are those merged in `onto`; None where that is what the task stands on.
+        """
         self.clashes.append(clash)
         await self.voyage.tell(clash)
-        if self.repair is not None and clash.task not in self.repaired:
-            self.repaired.add(clash.task)
-            head = await self.repair(self.bench.tasks[clash.task], onto, clash)
-            if head is not None:
-                await self._take(clash.task, onto, head)
+        task, reason = clash.task, why(clash)
+        start, head = await self.bench.start(task), self.bench.heads[task]
+        misfit = Misfit(task=self.bench.tasks[task], start=start, head=head, onto=onto, evidence=clash)
+        try:
+            if (made := await self._repaired(misfit)) is not None:
+                await self._take(misfit, made, "small task", tasks)
                 return True
-        await self._leave(clash.task, why(clash))
+            decision = await self._decided(misfit)
+            if decision == "rebased" and (made := await rebased_by_hand(self.voyage, misfit)) is not None:
+                await self._take(misfit, made, "by hand", tasks)
+                return True
+        except UnansweredError as error:
+            self.waiting.append(error.question.id)
+            await self._leave(task, f"{reason}; it waits for an answer to {error.question.id}")
+            return False
+        except BudgetExceededError as error:
+            self.cut_short = True
+            await self._leave(task, f"{reason}; budget: {error}")
+            return False
+        if decision == "drop":
+            await self._leave(task, f"{reason}; a person dropped it")
+            await self._followed(await self.bench.drop(task))
+        else:
+            await self._leave(task, reason)
         return False
 
-    async def _take(self, task: str, onto: str, head: str) -> None:
+    async def _repaired(self, misfit: Misfit) -> str | None:
+        """What a small task made of it, which is tried once for each task."""
+        if self.repair is None or misfit.task.id in self.repaired or is_decided(self.voyage, misfit):
+            return None
+        self.repaired.add(misfit.task.id)
+        return await self.repair(misfit)
+
+    async def _decided(self, misfit: Misfit) -> Decision:
+        """A conflict is put to a person, once it was tried to resolve it; that a check fails says enough by itself."""
+        if self.repair is None or not misfit.evidence.conflicts:
+            return "leave"
+        task = misfit.task.id
+        ref = ids.onto_ref(self.voyage.run, f"{task}-{misfit.onto[:12]}")
+        await self._keep(ref, misfit.onto, f"what {task} is to be put onto", task)  # as somebody may do it by hand
+        return await ask_about(self.voyage, misfit, await self.bench.above(task))
+
+    async def _take(self, misfit: Misfit, head: str, how: How, tasks: Sequence[str] | None) -> None:
+        task = misfit.task.id
         ref = ids.repaired_ref(self.voyage.run, f"{task}-{head[:12]}")
         await self._keep(ref, head, "the task's work, made to fit what was accepted before it", task)
-        for above, paths in (await self.bench.take_repaired(task, onto, head)).items():
-            if paths:  # what is held with it stands on it, and goes out for that
-                await self._leave(above, f"it conflicts with the repaired {task} in {', '.join(paths)}")
+        below = misfit.evidence.others
+        await self.voyage.tell(TaskRestacked(task=task, below=below, before=misfit.head, after=head, how=how))
+        if tasks is not None:
+            self.with_others[task] = tuple(tasks)
+        await self._followed(await self.bench.take_repaired(task, misfit.onto, head))
+
+    async def _followed(self, done: Restacking) -> None:
+        """What stands on something that changed: where it conflicts, it goes back as well.
+
+        What is held above it follows then, or goes out with it.
+        """
+        for move in done.moves:
+            task = move.after.task
+            self.apart.pop(task, None)
+            below, before, after = self.bench.tasks[task].depends_on, move.before.head, move.after.head
+            await self.voyage.tell(TaskRestacked(task=task, below=below, before=before, after=after, how="followed"))
+        for conflict in done.conflicts:
+            if conflict.task in self.left:
+                continue
+            if conflict.onto is None:  # one of its parents may be made to fit the other yet
+                self.apart[conflict.task] = conflict.paths
+                continue
+            below = self.bench.tasks[conflict.task].depends_on
+            await self._send_back(
+                TasksClashed(task=conflict.task, others=below, conflicts=conflict.paths), conflict.onto
+            )
 
     async def _leave(self, task: str, reason: str) -> None:
         self.left[task] = reason
@@ -210,6 +322,9 @@ class _Queue:
             failed_checks=failed,
             reasons=tuple(self.left.items()),
             clashes=tuple(self.clashes),
+            waiting=tuple(dict.fromkeys(self.waiting)),
+            cut_short=self.cut_short,
+            resumed=_resumed(self.voyage),
         )
 
 

@@ -6,15 +6,16 @@ A search costs some log2(n) runs of one check for each task it names; nothing is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from captain.core import codec
 from captain.core.tasks import Check, CheckResult, Task
 from captain.orchestration.context import Voyage
 from captain.orchestration.stack import Layer, Restacking, Stack, restack_above
 from captain.orchestration.task import TaskResult
-from captain.workspace import collisions
+from captain.workspace import Restacked, collisions, restack
 
 RUNS: Final = 3  # of a check that fails, before it is believed
 
@@ -43,7 +44,7 @@ class Bench:
     """Combinations of accepted heads, and what the checks say of them. `heads` are in the order of the plan."""
 
     voyage: Voyage
-    tasks: Mapping[str, Task]
+    tasks: dict[str, Task]
     heads: dict[str, str]
     _known: dict[tuple[str, str], CheckResult] = field(default_factory=dict)
     _excused: dict[str, set[str]] = field(default_factory=dict)
@@ -135,29 +136,60 @@ class Bench:
             needed = set(range(last + 1))
         return await self._evidence(check, tuple(tasks[place] for place in sorted(needed)))
 
-    async def take_repaired(self, task: str, onto: str, head: str) -> dict[str, tuple[str, ...]]:
-        """A task's work is between these now; what stands on it follows. Gives the tasks that do not, with paths."""
-        old = self.heads[task]
-        stack = await self._stack()
-        moved = stack.with_head(task, head)
+    async def take_repaired(self, task: str, onto: str, head: str) -> Restacking:
+        """A task's work is between these now; what stands on it follows."""
+        moved = (await self._stack()).with_head(task, head)
+        done = await self._restack(moved, f"{task}/{head[:12]}")
+        self.heads[task], self._starts[task] = head, onto
+        return done
+
+    async def drop(self, task: str) -> Restacking:
+        """The task is in the stack no more; what stood on it goes onto what it stood on."""
+        left = (await self._stack()).without(task)
+        done = await self._restack(left, f"{task}/dropped")
+        for layer in left.layers:
+            self.tasks[layer.task] = replace(self.tasks[layer.task], depends_on=layer.parents)
+        return done
+
+    async def moved(self, task: str, onto: str) -> Restacked:
+        """A task's own work on something else, if it fits there."""
+        start, head = await self.start(task), self.heads[task]
+
+        async def work() -> Restacked:
+            return await restack(self.voyage.repository, start, onto, head)
+
+        inputs = {"start": start, "onto": onto, "head": head}
+        path = f"integrate/move/{task}/{onto[:12]}-{head[:12]}"
+        return await self.voyage.step(path, work, inputs=inputs, gives=Restacked, effect="read")
+
+    async def start(self, task: str) -> str:
+        """What a task's work stands on: unless it was repaired, it is one commit on what it started from."""
+        return self._starts.get(task) or await self.voyage.repository.resolve(f"{self.heads[task]}^")
+
+    async def above(self, task: str) -> tuple[str, ...]:
+        """Accepted tasks that stand on a task, directly or not."""
+        return tuple(layer.task for layer in (await self._stack()).above(task))
+
+    async def _restack(self, stack: Stack, name: str) -> Restacking:
+        """All that is outdated in it."""
+        tops = {layer.task: (layer.start, layer.head, layer.parents) for layer in stack.layers}
 
         async def work() -> Restacking:
-            return await restack_above(self.voyage.repository, moved, task)
+            return await restack_above(self.voyage.repository, stack)
 
-        path = f"integrate/restack/{task}/{head[:12]}"
+        path = f"integrate/restack/{name}/{codec.digest(tops)[:12]}"
         # it only adds objects: no ref moves
-        done = await self.voyage.step(path, work, inputs={"old": old, "new": head}, gives=Restacking, effect="read")
-        self.heads[task], self._starts[task] = head, onto
+        done = await self.voyage.step(path, work, inputs={"layers": tops}, gives=Restacking, effect="read")
         for move in done.moves:
             self.heads[move.after.task], self._starts[move.after.task] = move.after.head, move.after.start
-        return {**dict.fromkeys(done.held, ()), **{conflict.task: conflict.paths for conflict in done.conflicts}}
+        return done
 
     async def _stack(self) -> Stack:
-        """As the accepted branches stand: unless it was repaired, each is one commit on what its task started from."""
+        """As the accepted branches stand."""
         layers = []
         for task, head in self.heads.items():
             parents = self.tasks[task].depends_on
-            start = self._starts.get(task) or await self.voyage.repository.resolve(f"{head}^")
+            start = await self.start(task)
             on = tuple(self.heads[parent] for parent in parents) or (self.voyage.base,)
             layers.append(Layer(task=task, branch=task, head=head, start=start, on=on, parents=parents))
         return Stack(base=self.voyage.base, layers=tuple(layers))

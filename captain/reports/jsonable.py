@@ -66,6 +66,7 @@ def to_dict(view: RunView) -> dict[str, Any]:
         "evidence": [_evidence(entry) for entry in view.evidence],
         "result_checks": list(view.result_checks.results) if view.result_checks else [],
         "clashes": [_without_kind(clash) for clash in view.clashes],
+        "restacked": [_without_kind(moved) for moved in view.restacked],
         "collisions_foreseen": [_without_kind(found) for found in view.forecasts],
         "follow_ups": view.follow_ups,
         "branches": [_without_kind(branch) for branch in view.branches.values()],

@@ -65,6 +65,14 @@ def clashes(view: RunView) -> Iterator[str]:
                 yield from ("  " + line for line in fenced(result.output, last_lines=OUTPUT_LINES))
 
 
+def restacked(view: RunView) -> Iterator[str]:
+    """What was put onto something else, and how."""
+    for moved in view.restacked:
+        below = " and ".join(map(plain, moved.below)) or "the base"
+        commits = f"{code(words.commit(moved.before))} became {code(words.commit(moved.after))}"
+        yield f"- {plain(moved.task)} {words.restacked(moved.how)} {below}: {commits}"
+
+
 def forecasts(view: RunView) -> Iterator[str]:
     for event in view.forecasts:
         paths = ", ".join(code(path) for path in event.paths)

@@ -39,6 +39,7 @@ def to_markdown(view: RunView) -> str:
         ("Bugs reproduced", _reproductions),
         ("Checks on the integrated result", _result_checks),
         ("Accepted, but not together", leftovers.clashes),
+        ("Restacked", leftovers.restacked),
         ("Collisions foreseen", leftovers.forecasts),
         ("Possible shortcuts", leftovers.shortcuts),
         ("Findings left", leftovers.findings),

@@ -35,10 +35,10 @@ class RequestView:
     plan: Plan | None = None
     ended: RequestEnded | None = None
 
-    def has(self, task: str) -> bool:
-        """Whether a task comes from it, by its plan or by being made out of one of the plan's."""
-        names = [planned.id for planned in self.plan.tasks] if self.plan is not None else []
-        return any(task == name or task.startswith(f"{name}-") for name in names)
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The ids of the tasks that were planned for it."""
+        return tuple(task.id for task in self.plan.tasks) if self.plan is not None else ()
 
 
 @dataclass(slots=True)

@@ -100,18 +100,20 @@ class TaskView:
     waits_for: list[str] = field(default_factory=list)
     started_at: datetime | None = None
     settled_at: datetime | None = None
-    _at_work: TaskState = "planned"
+    _goes_on: tuple[TaskState, str] = ("planned", "")
     _reader: RoundReader = field(default_factory=RoundReader)
 
     def change(self, state: TaskState, reason: str) -> None:
         self.told, self.reason = state, reason
-        if state in AT_WORK:
-            self._at_work = state
+        if state in AT_WORK or state == "accepted":
+            self._goes_on = state, reason
 
     def resume(self) -> None:
-        """How it had ended is taken back, unless it was accepted."""
+        """How it had ended is taken back, unless it was accepted: then it may only have been left out of the result."""
         if self.settled and self.state != "accepted":
-            self.told, self.reason, self.settled_at = self._at_work, "", None
+            self.told, reason = self._goes_on
+            self.reason = reason if self.told == "accepted" else ""
+            self.settled_at = self.settled_at if self.told == "accepted" else None
 
     @property
     def state(self) -> TaskState:

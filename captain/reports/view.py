@@ -43,6 +43,7 @@ class RunView:
     kept: list[ev.Kept] = field(default_factory=list)
     result_checks: ev.ChecksRan | None = None
     clashes: list[ev.TasksClashed] = field(default_factory=list)
+    restacked: list[ev.TaskRestacked] = field(default_factory=list)
     forecasts: list[ev.CollisionForecast] = field(default_factory=list)
     permissions: list[ev.PermissionDecided] = field(default_factory=list)
     messages: list[ev.MessageSent] = field(default_factory=list)
@@ -181,7 +182,7 @@ class RunView:
 
     def items_in(self, asked: RequestView) -> tuple[ItemView, ...]:
         """One of the run's requests, item by item, with what serves each."""
-        return items_of(asked.triage, asked.plan, [one for one in self.evidence if asked.has(one.task)])
+        return items_of(asked.triage, asked.plan, [one for one in self.evidence if self._request_of(one.task) is asked])
 
     @property
     def rules_held(self) -> tuple[Held, ...]:
@@ -225,6 +226,12 @@ class RunView:
         if (on_result := self._on_the_result().get(diagnosis.proof or "")) is not None:
             found.append(("the integrated result", on_result[0]))
         return tuple(found)
+
+    def _request_of(self, task: str) -> RequestView | None:
+        """By whose plan it is; a task that was made out of another has a name that begins like that one's."""
+        owners = {name: asked for asked in self.requests.values() for name in asked.tasks}
+        made_of = max((name for name in owners if task.startswith(f"{name}-")), key=len, default="")
+        return owners.get(task) or owners.get(made_of)
 
     def _asked(self, number: int) -> RequestView:
         return self.requests.setdefault(number, RequestView(number))
@@ -357,6 +364,10 @@ class RunView:
     @_on.register
     def _(self, event: ev.TasksClashed) -> None:
         self.clashes.append(event)
+
+    @_on.register
+    def _(self, event: ev.TaskRestacked) -> None:
+        self.restacked.append(event)
 
     @_on.register
     def _(self, event: ev.CollisionForecast) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from captain.core.cases import Case
 from captain.core.events import Advised, CaptainAsked, QuestionAnswered
@@ -79,6 +79,15 @@ def about(tokens: int) -> str:
     if tokens < 9_950:
         return f"{tokens / 1_000:.1f}k"
     return f"{tokens / 1_000:.0f}k" if tokens < 999_500 else f"{tokens / 1_000_000:.1f}M"
+
+
+def restacked(how: Literal["followed", "small task", "by hand"]) -> str:
+    """How a task came to stand on something else, to be followed by that."""
+    return {
+        "followed": "followed",
+        "small task": "was made to fit, by a small task, onto",
+        "by hand": "was rebased by hand onto",
+    }[how]
 
 
 def cached_share(usage: Usage) -> str:

@@ -5,7 +5,7 @@ from captain.workspace.judging import judge, work_tree
 from captain.workspace.quarantine import ImportRefusedError
 from captain.workspace.reclaiming import Salvaged, reclaim
 from captain.workspace.repository import MergeResult, RefMove, Repository
-from captain.workspace.stacking import Conflict, Restacked, collisions, restack
+from captain.workspace.stacking import Conflict, Marked, Restacked, as_one_commit, collisions, restack, restack_marked
 from captain.workspace.workspaces import Workspace, Workspaces
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Contents",
     "ImportRefusedError",
     "LeftOut",
+    "Marked",
     "MergeResult",
     "RefMove",
     "Repository",
@@ -20,10 +21,12 @@ __all__ = [
     "Salvaged",
     "Workspace",
     "Workspaces",
+    "as_one_commit",
     "collisions",
     "judge",
     "read_contents",
     "reclaim",
     "restack",
+    "restack_marked",
     "work_tree",
 ]

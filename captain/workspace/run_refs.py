@@ -20,6 +20,8 @@ _HOLDS: Final = {
     "attempt": "an attempt at a fix",
     "review": "what a review hands back",
     "salvaged": "work under way when the run was interrupted",
+    "repaired": "a task's work, made to fit what came before it",
+    "onto": "what a task's branch was to be put onto by hand",
 }
 
 

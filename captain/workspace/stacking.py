@@ -46,6 +46,14 @@ class Restacked:
         return tuple(dict.fromkeys(conflict.path for conflict in self.conflicts))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """`commit` has both sides in its history and in its files, with marks where they are in conflict."""
+
+    commit: str
+    conflicts: tuple[Conflict, ...] = ()
+
+
 async def restack(
     repository: Repository, old_parent: str, new_parent: str, head: str, *, way: Way | None = None
 ) -> Restacked:
@@ -66,6 +74,23 @@ async def restack(
             return Restacked(commit=None, conflicts=conflicts, at=commit)
         onto = await _again(repository, commit, tree, onto)
     return Restacked(commit=onto)
+
+
+async def restack_marked(
+    repository: Repository, old_parent: str, new_parent: str, head: str, message: str, *, way: Way | None = None
+) -> Marked:
+    """All that is between `old_parent` and `head` put onto `new_parent` at once, for somebody to resolve.
+
+    No ref moves. What of a commit is in conflict need not be so of all of them together. Raises `GitError`.
+    """
+    chosen = way or await way_of_this_git()
+    tree, conflicts = await _merged(repository.git, old_parent, new_parent, head, chosen)
+    return Marked(commit=await repository.commit_tree(tree, (new_parent, head), message), conflicts=conflicts)
+
+
+async def as_one_commit(repository: Repository, head: str, tree_of: str, parent: str) -> str:
+    """The files of `tree_of` on top of `parent`, with the author and the message of `head`. Raises `GitError`."""
+    return await _again(repository, head, await repository.tree(tree_of), parent)
 
 
 async def collisions(repository: Repository, one: str, other: str) -> tuple[Conflict, ...]:

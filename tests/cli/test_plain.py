@@ -144,9 +144,14 @@ def test_a_compaction_is_told_with_its_sizes() -> None:
 def test_work_that_does_not_go_together_is_told_with_what_shows_it() -> None:
     clash = ev.TasksClashed(task="T2", others=("T1",), conflicts=("a.py", "b.py"))
     failing = ev.TasksClashed(task="T3", others=("T1", "T2"), results=(result(SUITE, 1),), ref="refs/x")
-    told = record(opened(), clash, failing, ev.CollisionForecast(tasks=("T1", "T2"), paths=("a.py",)))
-    assert [line.split("s  ", 1)[1] for line in lines_of(told)[-3:]] == [
+    moved = ev.TaskRestacked(task="T2", below=("T1",), before=f"{1:040x}", after=f"{2:040x}", how="small task")
+    followed = ev.TaskRestacked(task="T4", below=(), before=f"{1:040x}", after=f"{2:040x}", how="followed")
+    forecast = ev.CollisionForecast(tasks=("T1", "T2"), paths=("a.py",))
+    told = record(opened(), clash, failing, moved, followed, forecast)
+    assert [line.split("s  ", 1)[1] for line in lines_of(told)[-5:]] == [
         "T2  conflicts with T1 in a.py, b.py",
         "T3  fails suite (exit 1) together with T1 and T2",
+        "T2  was made to fit, by a small task, onto T1: 000000000000",
+        "T4  followed the base: 000000000000",
         "T1  is about to collide with T2 in a.py",
     ]

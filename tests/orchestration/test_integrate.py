@@ -16,7 +16,8 @@ from captain.core.tasks import Check, CheckResult, Criterion, Plan, Scope, Task
 from captain.core.usage import Budget
 from captain.models import ScriptedModel
 from captain.orchestration import Options, Setting, Team, Voyage, open_voyage
-from captain.orchestration.integrate import Integration, Repair, integrate
+from captain.orchestration.integrate import Integration, integrate
+from captain.orchestration.restacking import Misfit, Repair
 from captain.orchestration.task import TaskResult
 from captain.testing import git
 from tests.voyages import UNCONFINED, calc_repository, of
@@ -254,9 +255,9 @@ Mender = Callable[[Task, str, ev.TasksClashed], "str | None"]
 
 
 def repairing(asked: list[tuple[str, str]], mend: Mender) -> Repair:
-    async def repair(task: Task, onto: str, evidence: ev.TasksClashed) -> str | None:
-        asked.append((task.id, onto))
-        return mend(task, onto, evidence)
+    async def repair(misfit: Misfit) -> str | None:
+        asked.append((misfit.task.id, misfit.onto))
+        return mend(misfit.task, misfit.onto, misfit.evidence)
 
     return repair
 

@@ -443,6 +443,7 @@ def hostile_run(status: ev.RunStatus = "failed") -> tuple[Recorded, ...]:
         ev.ChecksRan(commit=BASE, results=(checked,)),
         ev.TasksClashed(task="T1", others=(HOSTILE,), conflicts=(HOSTILE,)),
         ev.TasksClashed(task=HOSTILE, others=(), results=(checked,), ref=HOSTILE),
+        ev.TaskRestacked(task=HOSTILE, below=(HOSTILE,), before=BASE, after=BASE, how="small task"),
         ev.CollisionForecast(tasks=(HOSTILE, "T1"), paths=(HOSTILE,)),
         ev.Kept(ref=HOSTILE, commit=BASE, reason=HOSTILE, task="T1"),
         ev.BranchSet(branch=HOSTILE, commit=BASE),
