@@ -31,7 +31,7 @@ async def carry(voyage: Voyage) -> RunEnded:
         raise
     except BaseException as error:
         with anyio.CancelScope(shield=True):
-            summary = f"The run broke off with {type(error).__name__}; this is a defect of Captain's."
+            summary = f"The run broke off with {type(error).__name__}; a defect of Captain's own, or of an object it was given."
             await voyage.tell(RunEnded(status="failed", summary=summary))
         raise
     await voyage.added.close()
