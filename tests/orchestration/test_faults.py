@@ -109,6 +109,17 @@ async def test_locks_on_what_is_the_users_own_hold_up_no_run(repo: Path, state: 
     assert (repo / ".git/HEAD.lock").exists()  # whoever left it may remove it
 
 
+async def test_uncommitted_changes_are_taken_in_also_where_a_lock_on_the_index_was_left(
+    repo: Path, state: Path
+) -> None:
+    (repo / "new.py").write_text("x = 1\n")
+    lock(repo, "index")
+    options = captain.Options(review=ONE_LOOK, include_dirty=True)
+    outcome = await carrier(crew(), state, options=options).run("Mend it", repo=repo)
+    assert outcome.status == "succeeded"
+    assert git(repo, "show", f"{outcome.branch}:new.py") == "x = 1"
+
+
 @pytest.mark.parametrize(
     ("moment", "ref"),
     [
