@@ -31,7 +31,8 @@ async def carry(voyage: Voyage) -> RunEnded:
         raise
     except BaseException as error:
         with anyio.CancelScope(shield=True):
-            summary = f"The run broke off with {type(error).__name__}; this is a defect of Captain's."
+            of = "a defect of Captain's own, or of an object it was given"
+            summary = f"The run broke off with {type(error).__name__}, {of}."
             await voyage.tell(RunEnded(status="failed", summary=summary))
         raise
     await voyage.added.close()

@@ -19,7 +19,7 @@ from captain.orchestration.added import FIRST
 from captain.orchestration.consulting import CaptainLine
 from captain.orchestration.context import Voyage
 from captain.orchestration.taking_up import TakingUp
-from captain.orchestration.task import Crew, Place, TaskResult, TaskWork
+from captain.orchestration.task import Crew, Place, TaskResult, TaskWork, failure_of
 from captain.tools import web_tools, working
 
 _STOPPED: Final = "it was stopped by the user"
@@ -116,7 +116,7 @@ class Delegation:
                 else:
                     self._results[task.id] = await work.carry_out(start)
         except CaptainError as error:  # of git, before the work began: the other tasks go on
-            self._results[task.id] = await work.end("failed", str(error))
+            self._results[task.id] = await work.end("failed", failure_of(error))
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await work.go("cancelled", _STOPPED if self._voyage.stops.wanted(task.id) else "")

@@ -12,7 +12,7 @@ import anyio
 
 from captain.agent import Builder, BuildReport, FixBrief
 from captain.core import ids
-from captain.core.errors import BudgetExceededError, CaptainError
+from captain.core.errors import BudgetExceededError, CaptainError, GitError
 from captain.core.events import (
     BranchSet,
     DriftPutBack,
@@ -152,7 +152,7 @@ class TaskWork:
         except BudgetExceededError as error:
             return replace(await self.end("parked", f"budget: {error}"), over_budget=True)
         except CaptainError as error:
-            return await self.end("failed", str(error))
+            return await self.end("failed", failure_of(error))
 
     async def _built(self, start: str) -> _Built:
         path = f"task/{self.task.id}/build"
@@ -398,6 +398,11 @@ class _Author:
         )
         await voyage.note([follow_up])
         return head
+
+
+def failure_of(error: CaptainError) -> str:
+    """Why a task failed; where it was git, with what to do about it, which a task can say nowhere else."""
+    return f"{error} {error.hint}".strip() if isinstance(error, GitError) else str(error)
 
 
 def _doubt(report: LoopReport, why: str) -> str | None:
