@@ -167,6 +167,16 @@ def test_a_quiet_run_says_only_how_it_ended(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.splitlines() == closing_lines(outcome_of(whole_run()))
 
 
+def test_a_run_that_was_stopped_or_ran_into_a_limit_ends_with_how_it_goes_on() -> None:
+    def last(status: ev.RunStatus) -> list[str]:
+        return closing_lines(outcome_of(record(opened(), ev.RunEnded(status=status, summary="It ended."))))
+
+    run = outcome_of(whole_run()).run
+    assert f"go on: captain resume {run}" in last("cancelled")
+    assert f"go on: captain resume {run} with a larger --budget-…" in last("budget")
+    assert not any(line.startswith("go on") for line in last("succeeded"))
+
+
 def test_json_lines_are_the_recorded_events_and_then_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
     screen, view = JsonScreen(), RunView()
 
