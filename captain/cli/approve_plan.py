@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 8_192
 _QUESTION: Final = "Carry it out? y: yes, e: edit it, n: no, or say what should be different > "
+_UNREAD: Final = (
+    "Carry it out? y: as it was before your edit, e: edit it again, n: no, or say what should be different > "
+)
 _AGAIN: Final = "Edit it again? e: edit it, n: no, or say what should be different > "
 _LEAST_WORD_CHARS: Final = 4  # shorter words are slips of a finger, not a reply to the Captain
 
@@ -63,10 +66,9 @@ class TerminalPlanApprover:
         else:
             self._draft = None
             self._show(offer)
-        question = _AGAIN if offer.problems else _QUESTION
         termios.tcflush(self._keyboard, termios.TCIFLUSH)  # what was typed before the question is no answer to it
         while True:
-            self._say(question)
+            self._say(_AGAIN if offer.problems else _QUESTION if self._draft is None else _UNREAD)
             typed = await self._line()
             word = "" if typed is None else typed.lower()
             if typed is None or word in ("n", "no"):

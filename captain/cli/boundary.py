@@ -11,9 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from captain.cli import exits
 from captain.core.errors import CaptainError, UsageError
+
+_SUPERFLUOUS: Final = "Got unexpected extra argument"
+_SHOWN_CHARS: Final = 80  # of arguments that have no place
 
 
 @dataclass(slots=True)
@@ -83,8 +87,15 @@ def _misused(error: Exception) -> int:
     path = context.command_path if context is not None else "captain"
     for worse, better in (("No such option: ", "There is no option "), ("Value error, ", "")):
         message = message.replace(worse, better)
+    if message.startswith(_SUPERFLUOUS):
+        given = message.removeprefix(_SUPERFLUOUS).partition(" (")[2].rstrip(").")
+        message = f"There is no place for {_clipped(given)}; an argument with spaces has to be quoted."
     complain(message.rstrip(), f"See {path} --help.")
     return exits.USAGE
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
 
 
 def _unexpected(error: Exception, *, debug: bool) -> None:

@@ -32,6 +32,8 @@ def closing_lines(outcome: Outcome) -> list[str]:
             f"moved on: {one_line(view.branch or '')} is at {words.commit(tip)} now, and the result is not on it"
         )
         lines.append(f"  captain stack {outcome.run} --restack")
+    if go_on := _go_on(outcome):
+        lines.append(f"go on: {go_on}")
     if left := _left(view):
         lines.append(f"left: {left}")
     if view.follow_ups:
@@ -39,6 +41,13 @@ def closing_lines(outcome: Outcome) -> list[str]:
     lines.append(f"spent: {_spent(view)}")
     lines.append(f"report: {one_line(str(outcome.folder / MARKDOWN))}")
     return lines
+
+
+def _go_on(outcome: Outcome) -> str:
+    """The command that goes on with a run that was stopped, or ran into a limit."""
+    if outcome.status == "cancelled":
+        return f"captain resume {outcome.run}"
+    return f"captain resume {outcome.run} with a larger --budget-…" if outcome.status == "budget" else ""
 
 
 def look_at(view: RunView, branch: str) -> str:

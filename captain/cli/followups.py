@@ -85,8 +85,9 @@ def _place(stored: StoredRun, number: str, count: int) -> int:
     if number.isdigit() and 1 <= int(number) <= count:
         return int(number)
     said = f"has no follow-up {number!r}" if number else f"left {count} follow-ups"
+    some = f"Name one of them: --from-followup {stored.id}:1 to {stored.id}:{count}."
     raise UsageError(
-        f"Run {stored.id} {said}.", hint=f"Name one of them: --from-followup {stored.id}:1 to {stored.id}:{count}."
+        f"Run {stored.id} {said}.", hint=some if count > 1 else f"It has one: --from-followup {stored.id}:1."
     )
 
 

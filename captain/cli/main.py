@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -32,21 +33,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(scope.app)
-app.add_typer(runs.app)
-
-
-app.command()(resume)
-app.command()(replay)
-app.command()(talking.answer)
-app.command()(talking.send)
-app.command()(talking.add)
-app.command()(talking.cancel)
-app.command()(plan)
-app.command()(shortcuts)
-app.command()(review)
-app.command()(stack)
-app.command()(followups)
 
 
 def _print_version(wanted: bool) -> None:
@@ -68,7 +54,6 @@ def start(
     context.ensure_object(Switches).debug = debug
 
 
-@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed
@@ -76,7 +61,6 @@ def version() -> None:
     print(f"captain {installed('captain-agents')}")
 
 
-@app.command()
 def run(
     request: flags.MaybeRequest = None,
     *,
@@ -156,7 +140,6 @@ def run(
     return finished(carry, screen)
 
 
-@app.command()
 def demo(
     *,
     into: Annotated[
@@ -185,7 +168,6 @@ def demo(
     return code
 
 
-@app.command()
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, or its beginning; see captain runs.")],
     form: Annotated[Literal["markdown", "json"], typer.Option("--format", help="How it is written.")] = "markdown",
@@ -203,4 +185,31 @@ def report(
     print_report(RunView.of(map(masker.value, stored.events())), as_json=form == "json")
 
 
-app.command()(doctor.doctor)
+def _said_in_short(command: Callable[..., object]) -> str:
+    """The first sentence, whole: a list of half sentences helps nobody."""
+    said = " ".join((command.__doc__ or "").split())
+    return said.partition(". ")[0].rstrip(".") + "."
+
+
+# In the order in which they are listed: what one begins with first.
+for _command in (
+    run,
+    plan,
+    resume,
+    talking.answer,
+    talking.send,
+    talking.add,
+    talking.cancel,
+    report,
+    followups,
+    stack,
+    replay,
+    review,
+    shortcuts,
+    demo,
+    doctor.doctor,
+    version,
+):
+    app.command(short_help=_said_in_short(_command))(_command)
+app.add_typer(runs.app)
+app.add_typer(scope.app)

@@ -110,9 +110,15 @@ def _evidence(event: ev.ReproductionRan) -> str:
 
 
 @_lines.register
-def _(event: ev.Refused, _view: RunView) -> Iterator[str]:
+def _(event: ev.Refused, view: RunView) -> Iterator[str]:
+    unseen = [
+        name for name in view.unseen if any(one.startswith(f"{name}: the reproduction") for one in event.problems)
+    ]
+    if unseen:  # why, each has said in its own line just before
+        yield f"{event.what} refused: {one_line(', '.join(unseen))} not reproduced"
     for problem in event.problems:
-        yield f"{event.what} refused: {clip(problem)}"
+        if not problem.startswith(tuple(f"{name}: the reproduction" for name in unseen)):
+            yield f"{event.what} refused: {clip(problem)}"
 
 
 @_lines.register
@@ -158,9 +164,8 @@ def _(event: ev.Investigated, _view: RunView) -> Iterator[str]:
 
 @_lines.register
 def _(event: ev.PlanEstimated, _view: RunView) -> Iterator[str]:
-    low, high = event.estimate.tokens
     crew = f" with the crew {one_line(event.crew)}" if event.crew else ""
-    yield f"carrying it out{crew}: about {words.about(low)} to {words.about(high)} tokens"
+    yield f"carrying it out{crew}: about {words.between(*event.estimate.tokens)} tokens"
 
 
 @_lines.register
@@ -187,9 +192,19 @@ def _(event: ev.TaskAdded, _view: RunView) -> Iterator[str]:
 
 
 @_lines.register
-def _(event: ev.TaskChanged, _view: RunView) -> Iterator[str]:
-    if event.state != "planned":  # the plan has said so
-        yield f"{one_line(event.task)}  {event.state}{because(event.reason)}"
+def _(event: ev.TaskChanged, view: RunView) -> Iterator[str]:
+    """Where a task is at work, what it does says so by itself: built, checks, findings, mending."""
+    task = view.tasks[event.task]
+    if event.state == "building" and not event.reason:
+        yield f"{one_line(event.task)}  building"
+    elif event.state == "reviewing" and not task.checks:
+        yield f"{one_line(event.task)}  reviewing{because(event.reason)}"
+    elif task.settled:
+        where = ""
+        if task.branch is not None:
+            where = f" on {one_line(task.branch.branch)} at {words.commit(task.branch.commit)}"
+        said = task.loop is not None and event.reason == task.loop.reason
+        yield f"{one_line(event.task)}  {event.state}{where}{'' if said else because(event.reason)}"
 
 
 @_lines.register
@@ -260,19 +275,20 @@ def _(event: ev.ReviewStep, view: RunView) -> Iterator[str]:
     for line in step_lines(event.step, task.ledger):
         yield f"{one_line(event.task)}  {line}"
     if isinstance(event.step, LanesJoined | LoopConcluded) and task.figures:
-        yield f"{one_line(event.task)}  {one_line(task.figures[-1].told())}"
+        figures = task.figures[-1]
+        if isinstance(event.step, LanesJoined) or figures.found or figures.head_moved:  # else the verdict says it all
+            yield f"{one_line(event.task)}  {one_line(figures.told())}"
 
 
 @_lines.register
 def _(event: ev.LoopEnded, _view: RunView) -> Iterator[str]:
-    yield (
-        f"{one_line(event.task)}  {words.verdict(event.verdict)} after {words.count(event.rounds, 'round')}, "
-        f"known weight {event.start_weight} to {event.weight}{because(event.reason)}"
-    )
+    yield f"{one_line(event.task)}  {words.course(event)}{because(event.reason)}"
 
 
 @_lines.register
-def _(event: ev.BranchSet, _view: RunView) -> Iterator[str]:
+def _(event: ev.BranchSet, view: RunView) -> Iterator[str]:
+    if event.task in view.tasks and not view.tasks[event.task].settled:
+        return  # how the task ends names it
     where = f"{one_line(event.task)}  " if event.task else "result  "
     yield f"{where}branch {one_line(event.branch)} at {words.commit(event.commit)}"
 

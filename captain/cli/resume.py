@@ -53,6 +53,7 @@ def resume(
     """
     from captain.cli import setup
     from captain.cli.values import parse_count
+    from captain.core.errors import UsageError
     from captain.runs import default_state_dir, find_run
 
     limits = setup.limits_of(
@@ -63,6 +64,11 @@ def resume(
     parallel = parse_count(max_parallel, "--max-parallel") if max_parallel is not None else None
     screen = setup.choose_screen(as_json=as_json, live=live, quiet=quiet)
     stored = find_run(state_dir or default_state_dir(), run)
+    if (by := stored.project.holder(stored.id)) is not None:
+        raise UsageError(
+            f"Run {stored.id} is going on: it is carried by {by}.",
+            hint=f"captain send {stored.id} … speaks to it, captain cancel {stored.id} stops it.",
+        )
 
     from captain.cli.approve import approver_at_hand
     from captain.cli.approve_plan import adopted, approver_or_question

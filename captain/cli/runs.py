@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from captain.cli import flags
+from captain.cli import exits, flags
+from captain.cli.boundary import complain
 
 app = typer.Typer(name="runs", help="List the runs on record; show, forget, export or import them.")
 
@@ -130,13 +131,15 @@ def import_(
 ) -> None:
     """Take the record of a run in, among those of a repository."""
     from captain.cli import history
-    from captain.runs import Project, StoredRun, default_state_dir
+    from captain.runs import Project, StoredRun, default_state_dir, readable_runs
     from captain.runs.transfer import import_run
 
+    place = state_dir or default_state_dir()
     common_dir = history.git_dir_of(repo)
-    project = Project.of(state_dir or default_state_dir(), common_dir)
+    project = Project.of(place, common_dir)
     project.create(common_dir)
-    run = import_run(project.journal, file)
+    others = [known for known in readable_runs(place)[0] if known.project != project]
+    run = import_run(project.journal, file, elsewhere={known.id: known.project.folder for known in others})
     print(f"run {run} taken in")
     if notice := history.lacking_base(StoredRun(run, project), common_dir):
         print(notice)
@@ -145,15 +148,20 @@ def import_(
 def _list(repo: Path, everywhere: bool, state_dir: Path | None, *, as_json: bool) -> None:
     from captain.cli import history
     from captain.reports.jsonable import dumps
-    from captain.runs import default_state_dir, stored_runs
+    from captain.runs import default_state_dir, readable_runs, stored_runs
 
-    found = stored_runs(state_dir or default_state_dir(), None if everywhere else history.git_dir_of(repo))
+    place = state_dir or default_state_dir()
+    found, unread = readable_runs(place) if everywhere else (stored_runs(place, history.git_dir_of(repo)), ())
+    for error in unread:
+        complain(str(error), error.hint)
     if as_json:
         print(dumps({"schema": 1, "runs": [history.facts(run) for run in found]}))
-        return
-    for line in history.list_runs(found, width=history.terminal_width()):
-        print(line)
-    if not found:
+    else:
+        for line in history.list_runs(found, width=history.terminal_width()):
+            print(line)
+    if not found and not as_json and not unread:
         print(
             "No run is on record." if everywhere else "No run of this repository is on record; --all lists the others."
         )
+    if unread:
+        raise typer.Exit(exits.FAILED)

@@ -47,11 +47,13 @@ class RunOpened:
 class RunResumed:
     """Another process goes on with the run, or the same one later; `crew` is who carries it from here.
 
+    `repository` is where that is now; empty in records of versions that did not note it.
     How the run and its tasks had ended before is taken back: what was not accepted is at work again.
     """
 
     crew: tuple[tuple[Role, str], ...]
     sandbox: str
+    repository: str = ""
     kind: Literal["run_resumed"] = "run_resumed"
 
 

@@ -71,11 +71,14 @@ def _of_tasks(results: Sequence[TaskResult], integration: Integration) -> RunEnd
         return RunEnded(status="succeeded", summary=f"{tasks} accepted and integrated{where}.")
     open_ = [result for result in results if result.over_budget or result.task.id not in integration.integrated]
     reasons = dict(integration.reasons)
-    summary = f"{done} of {total} tasks {'is' if done == 1 else 'are'} accepted and integrated{where}. " + " ".join(
+    count = f"{done} of {total} tasks {'is' if done == 1 else 'are'}" if done else "No task is"
+    summary = f"{count} accepted and integrated{where}. " + " ".join(
         f"{result.task.id}: {reasons.get(result.task.id, result.reason).rstrip('.')}." for result in open_
     )
     if over_budget:
-        return RunEnded(status="budget", summary=summary, hint="Start again with a larger budget.")
+        return RunEnded(
+            status="budget", summary=summary, hint="The run can be resumed with a larger budget, and goes on from here."
+        )
     if any(result.state == "failed" for result in open_):
         return RunEnded(status="failed", summary=summary, hint="The report says what was tried and what is kept.")
     hint = "Look at the parked branches and decide."

@@ -132,7 +132,8 @@ async def resume_voyage(stored: StoredRun, repo: Path | None, setting: Setting) 
     project = stored.project
     async with _held(project, stored.id, setting) as (journal, inbox):
         project.create(repository.common_dir)
-        await journal.record(RunResumed(crew=setting.team.names(), sandbox=sandbox.name))
+        resumed = RunResumed(crew=setting.team.names(), sandbox=sandbox.name, repository=str(repository.root))
+        await journal.record(resumed)
         facts = await _facts(repository, opened.base, setting, journal)
         async with _under_way(
             opened,

@@ -227,10 +227,24 @@ def plan_problems(
         Broken(rule="request covered", how=f"no task rests on the diagnosis {diagnosis}")
         for diagnosis in sorted(unused)
     ]
+    found += _aimless(plan, triage, files)
     if cycle := _cycle(plan):
         how = "the tasks depend on each other in a circle: " + " → ".join(cycle)
         return (*found, Broken(rule="dependencies have no circle", how=how))
     return (*found, *_meetings(plan.tasks, live, files))
+
+
+def _aimless(plan: Plan, triage: Triage, files: Sequence[str]) -> Iterator[Broken]:
+    """Bugs in code that exists, given to tasks that may change none of it: they could only add files beside it."""
+    for diagnosis in triage.diagnoses:
+        places = [location.path for location in diagnosis.locations if location.path in files]
+        resting = [task for task in plan.tasks if task.diagnosis == diagnosis.id]
+        if places and resting and not any(Reach.of(task.scope, files).files for task in resting):
+            patterns = ", ".join(dict.fromkeys(pattern for task in resting for pattern in task.scope.paths))
+            yield _formed(
+                f"{' and '.join(task.id for task in resting)} may change {patterns}, which no file matches, and the "
+                f"cause of {diagnosis.id} is in {', '.join(dict.fromkeys(places))}: name what is to change"
+            )
 
 
 def _formed(how: str) -> Broken:

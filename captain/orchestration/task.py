@@ -143,7 +143,7 @@ class TaskWork:
             if self.state == "building":
                 await self.go("checking")
             if not built.files:
-                return await self.end("failed", "the Build changed nothing")
+                return await self.end("failed", self._nothing_left())
             # without what was put back, which collides with nobody
             await self._voyage.look_out(self.task.id, built.commit)
             return await self._conclude(await self._reviewed(start, built.commit), start)
@@ -153,6 +153,12 @@ class TaskWork:
             return replace(await self.end("parked", f"budget: {error}"), over_budget=True)
         except CaptainError as error:
             return await self.end("failed", failure_of(error))
+
+    def _nothing_left(self) -> str:
+        put_back = (one.event for one in self._voyage.journal.events if isinstance(one.event, DriftPutBack))
+        if any(event.task == self.task.id for event in put_back):
+            return "all that the Build changed lies outside its scope, and was put back"
+        return "the Build changed nothing"
 
     async def _built(self, start: str) -> _Built:
         path = f"task/{self.task.id}/build"

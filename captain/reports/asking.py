@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from captain.core.estimates import Estimate
 from captain.core.tasks import Criterion, Plan, Task
-from captain.core.usage import Usage
 from captain.reports import words
 from captain.reports.asked import ItemView
 from captain.reports.marks import code, plain, quoted
@@ -129,24 +129,26 @@ def estimate(view: RunView) -> Iterator[str]:
 
 def estimate_lines(found: Estimate) -> Iterator[str]:
     """The range, by role, and how it was formed."""
-    low, high = found.tokens
-    yield f"Between {words.about(low)} and {words.about(high)} tokens, {_money(found)}."
+    low, high = map(words.about, found.tokens)
+    yield f"{f'About {low}' if low == high else f'Between {low} and {high}'} tokens, {_money(found)}."
     yield ""
     for role in found.roles:
         usd = (
             "price not known"
             if role.low_usd is None or role.high_usd is None
-            else f"{words.amount(role.low_usd)} to {words.amount(role.high_usd)}"
+            else _dollars(role.low_usd, role.high_usd)
         )
-        yield f"- {role.role} {code(role.model)}: {_tokens(role.low)} to {_tokens(role.high)} tokens, {usd}"
+        tokens = words.between(role.low.total_tokens, role.high.total_tokens)
+        yield f"- {role.role} {code(role.model)}: {tokens} tokens, {usd}"
     yield ""
     yield "How this was reckoned:"
     yield ""
     yield from (f"- {plain(sentence)}" for sentence in found.basis)
 
 
-def _tokens(usage: Usage) -> str:
-    return words.about(usage.total_tokens)
+def _dollars(low: Decimal, high: Decimal) -> str:
+    one, other = words.amount(low), words.amount(high)
+    return one if one == other else f"{one} to {other}"
 
 
 def _money(found: Estimate) -> str:
@@ -154,7 +156,7 @@ def _money(found: Estimate) -> str:
         return "at a price that is not known"
     low, high = found.cost_usd
     more = f", and more for {', '.join(map(code, found.unpriced))}, whose price is not known" if found.unpriced else ""
-    return f"{words.amount(low)} to {words.amount(high)}{more}"
+    return f"{_dollars(low, high)}{more}"
 
 
 def search(view: RunView) -> Iterator[str]:

@@ -74,7 +74,7 @@ def _head(view: RunView) -> Lines:
     if view.ended is None:
         yield "**Outcome:** the record has no end: the run is still going, or it was interrupted."
     else:
-        said = view.triage.reply if view.triage else ""
+        said = view.triage.reply if view.triage and view.triage.kind != "clarify" else ""
         summary = "" if view.ended.summary.strip() == said.strip() else view.ended.summary
         yield f"**Outcome:** {plain(summary) or status}"
         if view.ended.hint:
@@ -103,7 +103,8 @@ def _base(view: RunView) -> str:
 
 
 def _answer(view: RunView) -> Lines:
-    if view.triage is not None and view.triage.reply:
+    """What was said to the person; a question back stands among the questions."""
+    if view.triage is not None and view.triage.reply and view.triage.kind != "clarify":
         yield from quoted(view.triage.reply)
 
 
@@ -132,7 +133,7 @@ def _tasks(view: RunView) -> Lines:
         yield f"**{task.state}**: {_course(task)}"
         if task.reason:
             yield ""
-            yield plain(task.reason)
+            yield f"Why: {plain(task.reason.rstrip('.'))}."
         if task.snapshot is not None:
             yield ""
             yield f"Built: {_built(task)}"
@@ -145,12 +146,11 @@ def _course(task: TaskView) -> str:
     """How it went, on one line."""
     parts = []
     if task.loop is not None:
-        parts.append(f"{words.verdict(task.loop.verdict)} after {words.count(task.loop.rounds, 'round')}")
-        parts.append(f"known weight {task.loop.start_weight} to {task.loop.weight}")
+        parts.append(words.course(task.loop))
     elif task.round:
         parts.append(f"the loop did not end; {words.count(task.round, 'round')} on record")
     else:
-        parts.append("no round on record")
+        parts.append("not reviewed")
     if task.started_at is not None and task.settled_at is not None:
         parts.append(words.duration(task.elapsed_s(task.settled_at)))
     if task.branch is not None:

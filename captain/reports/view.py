@@ -102,7 +102,9 @@ class RunView:
 
     @property
     def repository(self) -> str:
-        return self.opened.repository if self.opened else ""
+        """Where it is, or was when the run was last taken up."""
+        moved = next((one.repository for one in reversed(self.resumed) if one.repository), "")
+        return moved or (self.opened.repository if self.opened else "")
 
     @property
     def base(self) -> str:
@@ -174,6 +176,11 @@ class RunView:
             for asked in self.requests.values()
             for one in (asked.triage.diagnoses if asked.triage else ())
         )
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Diagnoses whose reproduction was run last without being seen to fail."""
+        return tuple(name for name, ran in self._reproduced.items() if not ran.seen_to_fail)
 
     @property
     def items(self) -> tuple[ItemView, ...]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from captain.core.cases import Case
-from captain.core.events import Advised, CaptainAsked, QuestionAnswered
+from captain.core.events import Advised, CaptainAsked, LoopEnded, QuestionAnswered
 from captain.core.findings import SEVERITY_WEIGHT, Finding
 from captain.core.questions import Question
 from captain.core.usage import Spend, Usage
@@ -90,6 +90,12 @@ def restacked(how: Literal["followed", "small task", "by hand"]) -> str:
     }[how]
 
 
+def between(low: int, high: int) -> str:
+    """A range of tokens: `5k to 10k`, or `5k` where both ends read the same."""
+    one, other = about(low), about(high)
+    return one if one == other else f"{one} to {other}"
+
+
 def cached_share(usage: Usage) -> str:
     return f"{100 * usage.cached_tokens / usage.input_tokens:.0f} %" if usage.input_tokens else "0 %"
 
@@ -103,6 +109,12 @@ def severities(findings: Iterable[Finding | Case]) -> str:
 def verdict(name: str) -> str:
     """`converged with residuals`."""
     return name.replace("_", " ")
+
+
+def course(ended: LoopEnded) -> str:
+    """`converged after 2 rounds, known weight 9 to 0`; without the weights where nothing was known at either end."""
+    weight = f", known weight {ended.start_weight} to {ended.weight}" if ended.start_weight or ended.weight else ""
+    return f"{verdict(ended.verdict)} after {count(ended.rounds, 'round')}{weight}"
 
 
 def exit_code(code: int | None) -> str:

@@ -7,7 +7,15 @@ from captain.runs.intents import Effect, Happened, Intent, Repeat, Settle, Unfin
 from captain.runs.journal import Journal, RunJournal
 from captain.runs.ledger import Ledger, spans_of, spent_of, worked_s
 from captain.runs.replay import ReplayJournal, came_to_an_end
-from captain.runs.state import Project, StoredRun, default_state_dir, find_run, stored_projects, stored_runs
+from captain.runs.state import (
+    Project,
+    StoredRun,
+    default_state_dir,
+    find_run,
+    readable_runs,
+    stored_projects,
+    stored_runs,
+)
 from captain.runs.writer import SqliteStore
 
 __all__ = [
@@ -39,6 +47,7 @@ __all__ = [
     "find_run",
     "post",
     "posted",
+    "readable_runs",
     "refuse",
     "spans_of",
     "spent_of",

@@ -157,5 +157,5 @@ def _exceeded(limit: str, comes_to: float | Decimal, at_most: float | Decimal) -
     return BudgetExceededError(
         f"The budget of {at_most} {_UNITS[limit]} does not allow the next model call (it would come to {amount}).",
         limit=limit,
-        hint="Finished work is kept; start again with a larger budget to go on from it.",
+        hint="Finished work is kept; resumed with a larger budget, the run goes on from it.",
     )

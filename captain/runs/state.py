@@ -9,16 +9,18 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from captain.core.errors import UsageError
+from captain.core.errors import JournalError, UsageError
 from captain.core.events import Recorded, RunEnded, RunResumed
 from captain.runs.entries import Entry, decode_event
 from captain.runs.holds import Holder, holder, marks_beside
@@ -26,6 +28,9 @@ from captain.runs.intents import read_intent
 from captain.runs.sqlite import Reader, explained, version_of
 
 _JOURNAL: Final = "journal.sqlite"
+_NAMED: Final = 5  # runs, in a hint
+_NEAR: Final = 0.9  # ids of one day have half of their characters in common
+_TELLING_CHARS: Final = 4  # an id ends in four letters that no other one of that second has
 _ABOUT: Final = "project.json"
 
 
@@ -199,22 +204,49 @@ def stored_runs(state_dir: Path, common_dir: Path | None = None) -> tuple[Stored
     return tuple(sorted(runs, key=lambda run: run.id, reverse=True))
 
 
+def readable_runs(state_dir: Path) -> tuple[tuple[StoredRun, ...], tuple[JournalError, ...]]:
+    """Every run on record, newest first, and what keeps others from being read: one repository's record each."""
+    runs: list[StoredRun] = []
+    unread: list[JournalError] = []
+    for folder in sorted(path.parent for path in state_dir.glob(f"*/{_JOURNAL}")):
+        try:
+            runs += _runs_in(Project(folder))
+        except JournalError as error:
+            unread.append(error)
+    return tuple(sorted(runs, key=lambda run: run.id, reverse=True)), tuple(unread)
+
+
 def find_run(state_dir: Path, name: str) -> StoredRun:
-    """The run whose id starts with `name`."""
-    runs = stored_runs(state_dir)
+    """The run whose id starts with `name`; a record that cannot be read hides only the runs that are in it."""
+    runs, unread = readable_runs(state_dir)
     matches = [run for run in runs if run.id.startswith(name)] if name else []
     if len(matches) == 1:
         return matches[0]
+    if len({run.id for run in matches}) == 1:
+        folders = " and ".join(str(run.project.folder) for run in matches)
+        raise UsageError(
+            f"Run {matches[0].id} is on record {len(matches)} times, in {folders}.",
+            hint="Move one of these folders to a state folder of its own, and name that with --state-dir.",
+        )
     if matches:
         raise UsageError(
             f"{name!r} is the start of {len(matches)} runs.",
-            hint="Give more of the id: " + ", ".join(run.id for run in matches[:5]),
+            hint="Give more of the id: " + ", ".join(run.id for run in matches[:_NAMED]) + ".",
         )
-    latest = ", ".join(run.id for run in runs[:5])
-    raise UsageError(
-        f"No run on record has an id that starts with {name!r}.",
-        hint=f"The latest runs: {latest}." if latest else f"There is no run on record in {state_dir}.",
-    )
+    if unread:
+        raise unread[0]  # it may be in there
+    said = f"No run on record has an id that starts with {name!r}." if name else "No run on record has an empty id."
+    raise UsageError(said, hint=_others(state_dir, name, [run.id for run in runs]))
+
+
+def _others(state_dir: Path, name: str, known: Sequence[str]) -> str:
+    """Which run may have been meant, and which there are."""
+    if not known:
+        return f"There is no run on record in {state_dir}."
+    within = [run for run in known if len(name) >= _TELLING_CHARS and name in run]
+    near = (within or difflib.get_close_matches(name, known, n=1, cutoff=_NEAR))[:1]
+    latest = f"The latest runs: {', '.join(known[:_NAMED])}."
+    return f"Did you mean {near[0]}? {latest}" if near else latest
 
 
 def _runs_in(project: Project) -> list[StoredRun]:

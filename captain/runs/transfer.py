@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import zipfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -55,16 +56,28 @@ def export_run(journal: Path, run: str, into: Path) -> int:
     return len(lines)
 
 
-def import_run(journal: Path, file: Path) -> str:
-    """Takes a run in, whole or not at all, and gives its id. A run that is there is never overwritten."""
+def import_run(journal: Path, file: Path, *, elsewhere: Mapping[str, Path] | None = None) -> str:
+    """Takes a run in, whole or not at all, and gives its id. A run that is there is never overwritten.
+
+    `elsewhere` has the runs on record beside this journal, with their folders: an id names one run only.
+    """
     run, entries = _read(file)
+    if elsewhere and run in elsewhere:
+        raise _known(run, f", in {elsewhere[run]}")
     with contextlib.closing(connect(journal)) as connection, explained(journal, "written"):
         bodies = Bodies.beside(journal)
         with transaction(connection):
             if connection.execute("SELECT 1 FROM entries WHERE run = ? LIMIT 1", (run,)).fetchone():
-                raise UsageError(f"Run {run} is on record already; nothing was changed.")
+                raise _known(run)
             insert(connection, bodies, run, entries)
     return run
+
+
+def _known(run: str, where: str = "") -> UsageError:
+    return UsageError(
+        f"Run {run} is on record already{where}; nothing was changed.",
+        hint=f"captain runs show {run} shows it; with another --state-dir it can be taken in beside that.",
+    )
 
 
 def _line(entry: Entry) -> str:
@@ -81,7 +94,7 @@ def _read(file: Path) -> tuple[str, list[Entry]]:
             manifest = json.loads(packed.read("manifest.json"))
             data = packed.read("entries.jsonl")
     except OSError as error:
-        raise _refused(file, f"it cannot be read ({error.strerror})") from error
+        raise UsageError(f"{file} cannot be read: {error.strerror}.", hint="Check the path.") from error
     except (zipfile.BadZipFile, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
         raise _refused(file, "it is no such file, or was cut off") from error
     return _checked(file, manifest, data)

@@ -15,6 +15,7 @@ _HEADS: Final = "refs/heads/captain/"
 _FIELDS: Final = ("objectname", "*objectname", "objecttype", "*objecttype", "refname", "worktreepath", "subject")
 _HOLDS: Final = {
     "base": "what the run started from",
+    "checkpoint": "the files of a copy after the last call on record",
     "drift": "a state from which changes were put back",
     "rejected": "a result that fails its checks",
     "attempt": "an attempt at a fix",
@@ -22,6 +23,9 @@ _HOLDS: Final = {
     "salvaged": "work under way when the run was interrupted",
     "repaired": "a task's work, made to fit what came before it",
     "onto": "what a task's branch was to be put onto by hand",
+    "superseded": "a result that gave way to one with more in it",
+    "restacked": "a branch before it was restacked",
+    "start": "what a task's branch stands on, where the record has another",
 }
 
 

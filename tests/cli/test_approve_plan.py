@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -95,6 +95,15 @@ async def test_a_plan_is_accepted_rejected_or_replied_to(
     assert terminal.held == [True, False]
 
 
+async def test_a_range_that_is_none_is_said_as_one_number(terminal: Terminal) -> None:
+    terminal.typed = ["y\n"]
+    (build,) = ESTIMATE.roles
+    point = replace(ESTIMATE, roles=(replace(build, high=build.low, high_usd=build.low_usd),))
+    await asked(terminal.approver(), PlanOffer(plan=PLAN, estimate=point))
+    assert "About 1.0k tokens, $0.50." in terminal.shown
+    assert " to " not in terminal.shown.partition("About 1.0k")[2].partition("How this")[0]
+
+
 async def test_everything_that_would_be_carried_out_is_shown_with_its_cost(terminal: Terminal) -> None:
     terminal.typed = ["y\n"]
     await asked(terminal.approver())
@@ -125,6 +134,7 @@ async def test_an_edit_is_read_back_and_a_slip_can_be_mended_in_what_was_written
     assert isinstance(approval, Edited)
     assert approval.plan.tasks[0].kind == "change"
     assert "task 1 kind: input should be 'fix', 'change' or 'investigate'" in terminal.shown
+    assert "y: as it was before your edit" in terminal.shown.rpartition("What you wrote is kept.")[2]
     assert 'kind = "fxi"' in seen[1]  # what was written is where the next edit begins
 
 

@@ -29,6 +29,16 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
             "There is no option --capt (Possible options: --captain)",
             "See captain run --help.",
         ),
+        (
+            ("run", "fix", "the", "bug"),
+            "There is no place for the bug; an argument with spaces has to be quoted.",
+            "See captain run --help.",
+        ),
+        (
+            ("runs", "show", "one", "x" * 300),
+            f"There is no place for {'x' * 80}…; an argument with spaces has to be quoted.",
+            "See captain runs show --help.",
+        ),
         (("run", "", "--captain", "m"), "The request is empty.", 'Say what you want done: captain run "Fix …".'),
         (("run", " \n", "--captain", "m"), "The request is empty.", 'Say what you want done: captain run "Fix …".'),
         (
@@ -177,3 +187,14 @@ def test_an_interrupted_command_ends_with_130(
     monkeypatch.setattr("captain.runs.find_run", interrupted)
 
     assert answer(capsys, "report", "x") == (exits.CANCELLED, "", "")
+
+
+def test_the_list_of_commands_begins_with_what_one_begins_with_and_says_whole_sentences(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = answer(capsys, "--help")
+    assert code == 0
+    listed = out.partition("Commands:\n")[2]
+    names = [line.split()[0] for line in listed.splitlines() if line[:2] == "  " and line[2:3].strip()]
+    assert names[:3] == ["run", "plan", "resume"]
+    assert "..." not in listed

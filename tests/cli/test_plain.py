@@ -22,6 +22,7 @@ from tests.reports.sample import BASE, FIX, SUITE, hostile_run, opened, record, 
 from tests.reports.snapshot import assert_matches
 from tests.reports.test_escape import hides_something
 
+FIXED_AT = "c" * 40
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
@@ -83,6 +84,60 @@ def test_a_bug_hunt_is_told_as_suspicion_evidence_and_next_step() -> None:
     ]
 
 
+def test_a_refusal_does_not_say_again_what_a_reproduction_has_said() -> None:
+    ran = ev.ReproductionRan(
+        diagnosis="D1",
+        command="true",
+        commit=BASE,
+        exit_code=0,
+        seen_to_fail=False,
+        output="",
+        cause="add subtracts",
+        refuted="passes on the base commit",
+    )
+    problems = ("D1: the reproduction passes on the base commit. Look again.", "R2 is mentioned by no item")
+    told = lines_of(record(ran, ev.Refused(what="triage", problems=problems), step_s=0))
+    assert [line.strip().removeprefix("0.0s  ") for line in told[1:]] == [
+        "triage refused: D1 not reproduced",
+        "triage refused: R2 is mentioned by no item",
+    ]
+
+
+def test_a_task_in_which_nothing_is_found_takes_as_many_lines_as_it_has_news() -> None:
+    branch = ev.BranchSet(branch="captain/r/task/T1", commit=FIXED_AT, task="T1")
+    nothing = "the cold review of round 1 admitted nothing"
+    ended = ev.LoopEnded(
+        task="T1",
+        verdict="converged",
+        reason=nothing,
+        rounds=1,
+        start=BASE,
+        commit=FIXED_AT,
+        start_weight=0,
+        weight=0,
+        residuals=(),
+    )
+    told = lines_of(
+        record(
+            ev.TaskChanged(task="T1", state="building"),
+            ev.TaskChanged(task="T1", state="checking"),
+            ev.SnapshotTaken(task="T1", base=BASE, commit=FIXED_AT, ref="refs/x", files=1),
+            ev.TaskChanged(task="T1", state="reviewing", reason="round 1"),
+            ended,
+            branch,
+            ev.TaskChanged(task="T1", state="accepted", reason=nothing),
+            step_s=0,
+        )
+    )
+    assert [line.strip().removeprefix("0.0s  ") for line in told] == [
+        "T1  building",
+        "T1  built: 1 file changed",
+        "T1  reviewing: round 1",
+        "T1  converged after 1 round: the cold review of round 1 admitted nothing",
+        f"T1  accepted on captain/r/task/T1 at {FIXED_AT[:12]}",
+    ]
+
+
 def test_a_search_is_told_by_who_looks_where_and_what_they_report() -> None:
     look = replace(FIX, id="S1", kind="investigate", title="Look at dates")
     told = lines_of(
@@ -110,6 +165,16 @@ def test_a_quiet_run_says_only_how_it_ended(capsys: pytest.CaptureFixture[str]) 
     screen.finish(outcome_of(whole_run()))
 
     assert capsys.readouterr().out.splitlines() == closing_lines(outcome_of(whole_run()))
+
+
+def test_a_run_that_was_stopped_or_ran_into_a_limit_ends_with_how_it_goes_on() -> None:
+    def last(status: ev.RunStatus) -> list[str]:
+        return closing_lines(outcome_of(record(opened(), ev.RunEnded(status=status, summary="It ended."))))
+
+    run = outcome_of(whole_run()).run
+    assert f"go on: captain resume {run}" in last("cancelled")
+    assert f"go on: captain resume {run} with a larger --budget-…" in last("budget")
+    assert not any(line.startswith("go on") for line in last("succeeded"))
 
 
 def test_json_lines_are_the_recorded_events_and_then_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:

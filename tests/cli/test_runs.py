@@ -54,6 +54,31 @@ def test_a_run_is_exported_forgotten_and_taken_in_again(
     assert RUN in capsys.readouterr().out
 
 
+def test_a_file_that_is_not_there_is_no_damaged_one(
+    place: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo, state = place
+    at = ["--repo", repo, "--state-dir", state]
+    assert guarded(["runs", "import", str(tmp_path / "gone.zip"), *at]) == 2
+    assert "hint: Check the path." in capsys.readouterr().err
+    (tmp_path / "text.zip").write_text("no zip")
+    assert guarded(["runs", "import", str(tmp_path / "text.zip"), *at]) == 2
+    assert "it is no such file, or was cut off" in capsys.readouterr().err
+
+
+def test_the_runs_of_all_repositories_are_listed_though_one_record_is_damaged(
+    place: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo, state = place
+    keep(Path(state), Path(repo) / ".git", whole_run())
+    damaged = keep(Path(state), make_repository(tmp_path / "other", {"a": "1"}) / ".git", whole_run(), run=OTHER)
+    damaged.journal.write_bytes(b"no journal")
+    assert guarded(["runs", "list", "--all", "--state-dir", state]) == 1
+    said = capsys.readouterr()
+    assert RUN in said.out
+    assert str(damaged.journal) in said.err
+
+
 def test_a_run_that_is_not_there_is_said_to_be_missing(
     place: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

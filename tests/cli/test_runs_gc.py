@@ -251,7 +251,10 @@ def test_what_a_run_has_left_is_shown_and_a_base_that_lacks_is_said(
     assert len(page["refs"]) == 3
     assert guarded(["runs", "export", RUN, str(tmp_path / "x.zip"), *place]) == 0
     other = make_repository(tmp_path / "other", {"a": "1"})
-    assert guarded(["runs", "import", str(tmp_path / "x.zip"), "--repo", str(other), *place]) == 0
+    take_in = ["runs", "import", str(tmp_path / "x.zip"), "--repo", str(other)]
+    assert guarded([*take_in, *place]) == 2  # an id names one run
+    assert f"on record already, in {scene.project.folder}" in capsys.readouterr().err
+    assert guarded([*take_in, "--state-dir", str(tmp_path / "elsewhere")]) == 0
     assert "notice: the commit it started from" in capsys.readouterr().out
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+import captain
 from captain.cli.boundary import guarded
+from captain.cli.closing import closing_lines
 from captain.core import events as ev
 from captain.models import call
 from captain.runs import find_run
 from tests.orchestration.test_questions import carrier, clarifying
+from tests.runs.holding import held
 from tests.voyages import calc_repository
 
 
@@ -50,6 +53,35 @@ def test_an_open_question_is_listed_answered_and_heard_when_the_run_goes_on(
     assert [(answer.text, answer.by) for answer in answers] == [("The first.", "person")]
     assert guarded(["answer", parked, "Q1", "--text", "The second.", *at]) == 2
     assert "Q1 is answered already (by a person: The first.)" in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_carries_is_not_taken_up_and_nothing_happens(
+    parked: str, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = find_run(state, parked)
+    before = stored.events()
+    with held(stored.project, parked):
+        assert guarded(["resume", parked, "--captain", "openai:gpt-5.5", "--state-dir", str(state)]) == 2
+    said = capsys.readouterr().err
+    assert f"Run {parked} is going on: it is carried by process" in said
+    assert f"captain cancel {parked} stops it" in said
+    assert stored.events() == before
+
+
+def test_a_run_that_goes_on_elsewhere_names_the_repository_where_it_is_now(
+    parked: str, state: Path, tmp_path: Path
+) -> None:
+    moved = (tmp_path / "a repository").rename(tmp_path / "moved")
+    assert guarded(["answer", parked, "Q1", "--text", "The first.", "--state-dir", str(state)]) == 0
+
+    async def go_on() -> captain.Outcome:
+        async with carrier(clarifying(), state).resume(parked, repo=moved) as run:
+            return await run.result()
+
+    outcome = anyio.run(go_on)
+    assert outcome.status == "succeeded"
+    assert outcome.view.repository == str(moved)
+    assert f"  git -C {moved} diff" in "\n".join(closing_lines(outcome))
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,14 @@ def test_every_diagnosis_has_to_be_worked_on() -> None:
     assert problems(first, triage=FIX) == ("no task rests on the diagnosis D2",)
 
 
+def test_a_fix_that_reaches_no_file_is_refused_and_one_that_reaches_another_file_is_not() -> None:
+    found = problems(*fixes(paths=("nowhere/*.py",)), triage=FIX)
+    assert found == (
+        "T1 may change nowhere/*.py, which no file matches, and the cause of D1 is in src/a.py: name what is to change",
+    )
+    assert problems(*fixes(paths=("docs/index.md",)), triage=FIX) == ()
+
+
 def test_a_diagnosis_of_another_run_does_not_make_a_fix() -> None:
     found = problems(*fixes(diagnosis="D7"), triage=FIX)
     assert found == ("T1 rests on the diagnosis 'D7', which was not handed in",)

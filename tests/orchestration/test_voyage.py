@@ -284,7 +284,13 @@ async def test_a_failing_check_is_a_finding_whatever_the_build_and_the_reviewer_
 async def test_a_build_that_changes_nothing_is_not_done(repo: Path, state: Path) -> None:
     outcome, _ = await sail(repo, state, crew([change_triage(), plan(task())], ["Done!"], [review()]))
     assert outcome.status == "failed"
-    assert "changed nothing" in outcome.summary
+    assert outcome.summary == "No task is accepted and integrated. T1: the Build changed nothing."
+
+
+async def test_a_build_that_worked_outside_its_scope_alone_is_told_from_an_idle_one(repo: Path, state: Path) -> None:
+    outcome, _ = await sail(repo, state, crew([change_triage(), plan(task())], [write("text.py", "oops\n"), "Done."]))
+    assert outcome.status == "failed"
+    assert outcome.summary.endswith("T1: all that the Build changed lies outside its scope, and was put back.")
 
 
 @pytest.mark.parametrize(("evidence", "status"), [({}, "needs_human"), ({"T1.1": "the comment"}, "succeeded")])

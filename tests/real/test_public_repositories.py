@@ -205,3 +205,96 @@ async def test_a_naive_fix_that_is_insisted_on_never_converges(bug: dict[str, An
     assert outcome.status == "failed"
     assert ended.verdict == "needs_human"
     assert [attempt.outcome for attempt in ended.residuals[0].attempts] == ["undone"] * 3
+
+
+def own_task(bug: dict[str, Any], id_: str, paths: list[str], **checks: str) -> dict[str, Any]:
+    """A task with a criterion for each of its checks."""
+    return {
+        "id": id_,
+        "title": f"Title of {id_}",
+        "kind": "change",
+        "brief": bug["problem"],
+        "paths": [f"/{path}" for path in paths],
+        "criteria": [{"text": f"The tests {name} pass.", "check": name} for name in checks],
+        "checks": [{"name": name, "command": command} for name, command in checks.items()],
+        "covers": [item.id for item in items_of(bug["problem"])],
+    }
+
+
+async def carried(bug: dict[str, Any], folder: Path, tasks: list[dict[str, Any]], build: Any) -> captain.Outcome:
+    """A run whose reviewers object to nothing at all."""
+    repo = clone(bug, folder / "a clone")
+    reproduction = run_from(bug, bug["final_fix_commit"], bug["tests_wanted_by_naive_fix"])
+    team = captain.Crew(
+        captain=ScriptedModel([triage(bug["naive_fix_paths"], reproduction), plan(*tasks)]),
+        build=ScriptedModel(build, by_turn=True),
+        review=[ScriptedModel([review()], by_turn=True)],
+    )
+    before = fingerprint(repo)
+    outcome = await captain.run(
+        bug["problem"],
+        repo=repo,
+        crew=team,
+        state_dir=folder / "state",
+        sandbox=UNCONFINED,
+        options=captain.Options(review=ONE_LOOK),
+    )
+    assert fingerprint(repo) == before
+    return outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", bugs("review-loop"))
+async def test_a_naive_fix_that_no_reviewer_objects_to_is_not_accepted_while_a_check_of_its_task_fails(
+    bug: dict[str, Any], tmp_path: Path
+) -> None:
+    source = clone(bug, tmp_path / "source")
+    wanted = run_from(bug, bug["final_fix_commit"], bug["tests_wanted_by_naive_fix"])
+    broken = run_from(bug, bug["final_fix_commit"], bug["tests_broken_by_naive_fix"])
+    one = own_task(bug, "T1", bug["naive_fix_paths"], wanted=wanted, others=broken)
+    build = {
+        "## What is to be mended": [naive_again(bug, source, "one"), "It is fine as it is."],
+        "# Task T1:": [files_at(source, bug["naive_fix_commit"], bug["naive_fix_paths"]), "Fixed."],
+    }
+    outcome = await carried(bug, tmp_path, [{**one, "kind": "fix", "diagnosis": "D1"}], build)
+    assert (outcome.status, outcome.branch) == ("failed", None)
+    assert outcome.view.tasks["T1"].state == "failed"
+    proofs = {entry.criterion.check: entry.proof for entry in outcome.view.evidence}
+    assert proofs == {"wanted": "proved", "others": "failed", "reproduction-D1": "proved"}
+    assert "**not met** T1/T1.2: The tests others pass." in (outcome.folder / "report.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", bugs("review-loop"))
+async def test_a_naive_fix_whose_own_checks_pass_is_caught_on_the_result_and_left_out(
+    bug: dict[str, Any], tmp_path: Path
+) -> None:
+    source = clone(bug, tmp_path / "source")
+    paths = bug["naive_fix_paths"]
+    wanted = run_from(bug, bug["final_fix_commit"], bug["tests_wanted_by_naive_fix"])
+    broken = run_from(bug, bug["final_fix_commit"], bug["tests_broken_by_naive_fix"])
+    keeps = own_task(bug, "T1", ["NOTES.captain"], others=broken)  # it holds for these tests, whatever else comes
+    fixes = {**own_task(bug, "T2", paths, wanted=wanted), "kind": "fix", "diagnosis": "D1"}
+    build = {
+        "# Task T1:": [
+            call("write", path="NOTES.captain", content="What holds today is to hold tomorrow.\n"),
+            "Noted.",
+        ],
+        "# Task T2:": [files_at(source, bug["naive_fix_commit"], paths), "Fixed."],
+        "# Task T2-fit": [naive_again(bug, source, "one"), "It is fine as it is."],
+        "## What is to be mended": [naive_again(bug, source, "two"), "It really is."],
+    }
+    outcome = await carried(bug, tmp_path, [keeps, fixes], build)
+    assert outcome.status in ("failed", "needs_human"), outcome.summary
+    (clash,) = outcome.view.clashes
+    assert (clash.task, [failed.check.name for failed in clash.results]) == ("T2", ["others"])
+    assert {task.id: task.state for task in outcome.view.tasks.values()} == {
+        "T1": "accepted",
+        "T2": "parked",
+        "T2-fit": "failed",
+    }
+    assert outcome.branch is not None
+    assert git(source, "fetch", "--quiet", str(tmp_path / "a clone"), outcome.branch) == ""
+    assert git(source, "diff", "--name-only", bug["base_commit"], "FETCH_HEAD") == "NOTES.captain"
+    text = (outcome.folder / "report.md").read_text("utf-8")
+    assert "## Accepted, but not together" in text

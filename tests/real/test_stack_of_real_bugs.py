@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import subprocess
 from pathlib import Path
@@ -17,6 +18,66 @@ from tests.real.test_public_repositories import IMPORT_NAMES, REPOSITORIES, bugs
 from tests.voyages import ONE_LOOK, UNCONFINED, fingerprint, review
 
 
+def _bug(fix: str, path: str, *failing: str) -> dict[str, Any]:
+    """One fix of the history: its commit, the file it mends, tests that fail without it. Its words are read there."""
+    return {"fix_commit": fix, "base_commit": f"{fix}^", "source_paths": [path], "failing": list(failing)}
+
+
+STACKS: list[dict[str, Any]] = [
+    {
+        "id": "boltons-stack-967864f8",
+        "repo": "mahmoud/boltons",
+        "needs": ["pytest"],
+        "pythonpath": ".",
+        "good_commit": "967864f89791509f9eb36b22b4579d36b72a6df2",
+        "bugs": [
+            _bug(
+                "5df26592",
+                "boltons/strutils.py",
+                "tests/test_strutils.py::test_args2sh_sep",
+                "tests/test_strutils.py::test_args2cmd_sep",
+            ),
+            _bug("ec1ff9f6", "boltons/setutils.py", "tests/test_setutils.py::test_complement_set"),
+            _bug("c1c25da3", "boltons/mathutils.py", "tests/test_mathutils.py::test_bits_len_bound"),
+            _bug("8c3fc285", "boltons/strutils.py", "tests/test_strutils.py::test_pluralize_x"),
+            _bug(
+                "25e8d6b1",
+                "boltons/listutils.py",
+                "tests/test_listutils.py::test_barrel_list_insert_before_start_matches_list",
+            ),
+        ],
+    },
+    {
+        "id": "packaging-stack-053c8846",
+        "repo": "pypa/packaging",
+        "needs": ["pytest"],
+        "pythonpath": "src",
+        "good_commit": "053c884615f2e83d80705251b447769ec2599653",
+        "bugs": [
+            _bug("b80e6eb0", "src/packaging/pylock.py", "tests/test_pylock_select.py::test_lock_no_matching_env"),
+            _bug(
+                "826426fc",
+                "src/packaging/pylock.py",
+                "tests/test_pylock_select.py::test_empty_tags_selects_sdist_instead_of_host_compatible_wheel",
+                "tests/test_pylock_select.py::test_empty_tags_rejects_wheel_only_lock",
+            ),
+            _bug("8af75907", "src/packaging/utils.py", "tests/test_utils.py::test_parse_wheel_invalid_filename"),
+            _bug(
+                "0cc1cc8e",
+                "src/packaging/licenses/__init__.py",
+                "tests/test_licenses.py::test_invalid_spdx_with_or_licenseref_forms",
+            ),
+            _bug(
+                "08bb0477",
+                "src/packaging/direct_url.py",
+                "tests/test_direct_url.py::test_to_dict_strip_url_with_at_in_password",
+            ),
+        ],
+    },
+]
+"""As those of the conformance material: at the good commit all is well, and each fix can be taken back by itself."""
+
+
 def broken_clone(stack: dict[str, Any], to: Path) -> Path:
     """The repository with all of the bugs in it again, and the tests that show them; skips where it is not at hand."""
     source = Path(REPOSITORIES) / stack["repo"].replace("/", "+") / "repo"
@@ -29,6 +90,7 @@ def broken_clone(stack: dict[str, Any], to: Path) -> Path:
     git(to.parent, "clone", "--quiet", "--no-checkout", str(source), str(to))
     git(to, "checkout", "--quiet", "-B", "work", stack["good_commit"])
     for bug in stack["bugs"]:
+        bug.setdefault("problem", git(to, "log", "-1", "--format=%B", bug["fix_commit"]))
         apply(to, fix_of(to, bug), "-R")
     git(
         to,
@@ -123,8 +185,9 @@ def passing(stack: dict[str, Any], repo: Path, commit: str, to: Path) -> set[int
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stack", bugs("stack"))
+@pytest.mark.parametrize("stack", [*bugs("stack"), *(pytest.param(stack, id=stack["id"]) for stack in STACKS)])
 async def test_as_many_branches_as_asks_each_with_exactly_its_own_fix(stack: dict[str, Any], tmp_path: Path) -> None:
+    stack = copy.deepcopy(stack)
     repo = broken_clone(stack, tmp_path / "a clone")
     everything = set(range(1, len(stack["bugs"]) + 1))
     assert passing(stack, repo, "HEAD", tmp_path / "base") == set()
@@ -144,6 +207,8 @@ async def test_as_many_branches_as_asks_each_with_exactly_its_own_fix(stack: dic
     assert passing(stack, repo, outcome.branch, tmp_path / "result") == everything
     tasks = {task["id"]: task for task in tasks_of(stack)}
     assert len(tasks) == len(everything) == len([name for name in outcome.view.branches if "/task/" in name])
+    assert outcome.view.plan is not None
+    assert len(outcome.view.plan.tasks) == len(everything)
     assert [name for name, task in tasks.items() if not task["depends_on"]] != list(tasks)  # some are a stack
     assert len([name for name, task in tasks.items() if not task["depends_on"]]) > 1  # and some are side by side
     for name, task in tasks.items():

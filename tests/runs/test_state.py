@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from captain.core.errors import JournalError, RunHeldError, UsageError
 from captain.core.events import Noticed
-from captain.runs import Project, RunJournal, SqliteStore, find_run, stored_runs
+from captain.runs import Project, RunJournal, SqliteStore, find_run, readable_runs, stored_runs
 from captain.testing import FakeClock, git, make_repository
 from tests.waiting import until
 
@@ -170,6 +170,38 @@ async def test_a_name_that_fits_no_run_or_several_says_which_there_are(state: Pa
         with pytest.raises(UsageError, match="No run on record") as caught:
             find_run(state, name)
         assert "20260101-000001-bbbb" in caught.value.hint
+
+
+async def test_the_run_that_was_probably_meant_is_named(state: Path) -> None:
+    made = project(state)
+    for run in ("20260101-000000-aaaa", "20260101-090909-bcde"):
+        await leave_run(made, run)
+    for name in ("20260101-000000-aaab", "aaaa"):
+        with pytest.raises(UsageError) as caught:
+            find_run(state, name)
+        assert caught.value.hint.startswith("Did you mean 20260101-000000-aaaa? The latest runs:")
+
+
+async def test_a_damaged_record_hides_only_its_own_runs(state: Path) -> None:
+    await leave_run(project(state, "sound"), "20260101-000000-aaaa")
+    await leave_run(damaged := project(state, "other"), "20260202-000000-bbbb")
+    with sqlite3.connect(damaged.journal) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert find_run(state, "20260101").id == "20260101-000000-aaaa"
+    with pytest.raises(JournalError, match="newer Captain"):
+        find_run(state, "20260202")
+    runs, unread = readable_runs(state)
+    assert [run.id for run in runs] == ["20260101-000000-aaaa"]
+    assert len(unread) == 1
+
+
+async def test_an_id_that_is_on_record_twice_is_said_with_both_places(state: Path) -> None:
+    places = [project(state, name) for name in ("here", "there")]
+    for place in places:
+        await leave_run(place, "20260101-000000-aaaa")
+    with pytest.raises(UsageError, match="is on record 2 times") as caught:
+        find_run(state, "20260101-000000-aaaa")
+    assert all(str(place.folder) in str(caught.value) for place in places)
 
 
 @pytest.mark.parametrize("name", ["%", "_", "../", "\0", "2026' OR 1=1 --"])
