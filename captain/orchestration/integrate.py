@@ -19,9 +19,11 @@ from captain.core.events import (
     Kept,
     Noticed,
     RunResumed,
+    TaskAdded,
     TaskChanged,
     TaskRestacked,
     TasksClashed,
+    is_taken_back,
 )
 from captain.core.tasks import CheckResult, Plan
 from captain.orchestration.context import Voyage
@@ -75,8 +77,25 @@ async def integrate(
         again = f"/{number}" if number > 1 else ""
         done = await voyage.step(f"{path}{again}", queue, inputs={"heads": accepted}, gives=Integration)
         if not _has_more_to_do(voyage, done):
+            await _say_again(voyage, done, path=f"{path}/said")
             return done
         number += 1
+
+
+async def _say_again(voyage: Voyage, done: Integration, *, path: str) -> None:
+    """A run that is taken up takes back how tasks had ended; nothing else says it of those nobody begins again."""
+
+    async def say() -> None:
+        events = voyage.journal.events
+        since = max(one.seq for one in events if isinstance(one.event, RunResumed))
+        ours = {one.event.task.id for one in events if isinstance(one.event, TaskAdded)} | set(done.left_out)
+        last = {one.event.task: one for one in events if isinstance(one.event, TaskChanged)}
+        for task, one in last.items():
+            if task in ours and one.seq < since and is_taken_back(one.event):
+                await voyage.tell(one.event)
+
+    if (times := _resumed(voyage)) > 0:
+        await voyage.step(f"{path}/{times}", say, inputs={}, gives=NoneType, effect="read")
 
 
 def _has_more_to_do(voyage: Voyage, done: Integration) -> bool:
