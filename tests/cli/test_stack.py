@@ -15,6 +15,7 @@ from captain.core import events as ev
 from captain.core.tasks import Plan, Scope, Task, TaskState
 from captain.runs import find_run
 from tests.cli.test_history import keep
+from tests.orchestration import test_restacking as restacking
 from tests.reports.sample import HOSTILE, record
 from tests.runs.holding import held
 from tests.voyages import (
@@ -321,6 +322,32 @@ def test_nothing_in_a_hostile_record_acts_on_the_terminal(tmp_path: Path, capsys
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert r"a\x1b[2J.txt" in out
+
+
+def test_a_run_that_restacked_leaves_branches_that_stand_on_one_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo, state = calc_repository(tmp_path / "repo"), tmp_path / "state"
+    outcome, _ = anyio.run(sail, repo, state, restacking.crew())
+    Repo(repo).commit({"new.txt": "x\n"})
+    capsys.readouterr()
+    where = ["--state-dir", str(state)]
+    for asked, standing in (([], "outdated"), (["--restack"], None), ([], "in place")):
+        assert guarded(["stack", outcome.run, *where, *asked, "--json"]) == 0
+        read = json.loads(capsys.readouterr().out)
+        if standing:
+            assert [(task["task"], task["parents"], task["standing"]) for task in read["tasks"]] == [
+                ("T1", [], standing),
+                ("T2", ["T1"], standing),
+                ("T3", ["T2"], standing),
+                ("T4", ["T3"], standing),
+            ]
+    top = f"captain/{outcome.run}/task/T4"
+    assert Repo(repo).git("diff", "--stat", str(outcome.branch), top, "--", ":!new.txt") == ""
+    assert guarded(["stack", outcome.run, *where, "--export", str(tmp_path / "out")]) == 0
+    Repo(repo).git("checkout", "-q", "-b", "applied", "main")
+    Repo(repo).git("am", "-q", *map(str, sorted((tmp_path / "out").iterdir())))
+    assert Repo(repo).git("rev-parse", "HEAD^{tree}") == Repo(repo).git("rev-parse", f"{top}^{{tree}}")
 
 
 def test_a_real_run_leaves_a_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
