@@ -1,4 +1,4 @@
-"""One run, from the request to its end: triage, plan, delegate, integrate.
+"""One run, from the request to its end: triage, plan, delegate, integrate; or a stack that is put onto something else.
 
 Whatever happens, the record says how the run ended.
 """
@@ -17,6 +17,7 @@ from captain.orchestration.delegate import crew_of, delegate
 from captain.orchestration.integrate import Integration, integrate
 from captain.orchestration.questions import UnansweredError
 from captain.orchestration.repairing import Repairer
+from captain.orchestration.restack_run import is_restack, restack_run
 from captain.orchestration.task import TaskResult
 
 
@@ -46,12 +47,14 @@ async def carry(voyage: Voyage) -> RunEnded:
 
 
 async def _steps(voyage: Voyage) -> RunEnded:
+    slots = anyio.Semaphore(voyage.options.max_parallel)
+    repair = Repairer(voyage=voyage, crew=crew_of(voyage, slots))
+    if is_restack(voyage):
+        return await restack_run(voyage, repair)
     plan = await decide(voyage)
     if isinstance(plan, RunEnded):
         return plan
     results = await delegate(voyage, plan)
-    slots = anyio.Semaphore(voyage.options.max_parallel)
-    repair = Repairer(voyage=voyage, crew=crew_of(voyage, slots))
     return conclude(results, await integrate(voyage, plan, results, repair=repair))
 
 

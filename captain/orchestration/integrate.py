@@ -18,14 +18,12 @@ from captain.core.events import (
     ChecksRan,
     Kept,
     Noticed,
-    RunResumed,
-    TaskAdded,
     TaskChanged,
     TaskRestacked,
     TasksClashed,
-    is_taken_back,
 )
 from captain.core.tasks import CheckResult, Plan
+from captain.orchestration.again import has_more_to_do, say_again, times_resumed
 from captain.orchestration.context import Voyage
 from captain.orchestration.merge_queue import Bench
 from captain.orchestration.questions import UnansweredError
@@ -84,37 +82,10 @@ async def integrate(
     while True:
         again = f"/{number}" if number > 1 else ""
         done = await voyage.step(f"{path}{again}", queue, inputs={"heads": accepted}, gives=Integration)
-        if not _has_more_to_do(voyage, done):
-            await _say_again(voyage, done, path=f"{path}/said")
+        if not has_more_to_do(voyage, waiting=done.waiting, cut_short=done.cut_short, resumed=done.resumed):
+            await say_again(voyage, done.left_out, path=f"{path}/said")
             return done
         number += 1
-
-
-async def _say_again(voyage: Voyage, done: Integration, *, path: str) -> None:
-    """A run that is taken up takes back how tasks had ended; nothing else says it of those nobody begins again."""
-
-    async def say() -> None:
-        events = voyage.journal.events
-        since = max(one.seq for one in events if isinstance(one.event, RunResumed))
-        ours = {one.event.task.id for one in events if isinstance(one.event, TaskAdded)} | set(done.left_out)
-        last = {one.event.task: one for one in events if isinstance(one.event, TaskChanged)}
-        for task, one in last.items():
-            if task in ours and one.seq < since and is_taken_back(one.event):
-                await voyage.tell(one.event)
-
-    if (times := _resumed(voyage)) > 0:
-        await voyage.step(f"{path}/{times}", say, inputs={}, gives=NoneType, effect="read")
-
-
-def _has_more_to_do(voyage: Voyage, done: Integration) -> bool:
-    """Whether the run was taken up since, with an answer it had waited for or after a limit had ended it."""
-    still_open = {question.id for question in voyage.questions.open}
-    answered = not still_open.issuperset(done.waiting)
-    return _resumed(voyage) > done.resumed and (done.cut_short or answered)
-
-
-def _resumed(voyage: Voyage) -> int:
-    return sum(isinstance(recorded.event, RunResumed) for recorded in voyage.journal.events)
 
 
 @dataclass(slots=True)
@@ -242,7 +213,8 @@ class _Queue:
         await self.voyage.tell(clash)
         task, reason = clash.task, why(clash)
         start, head = await self.bench.start(task), self.bench.heads[task]
-        misfit = Misfit(task=self.bench.tasks[task], start=start, head=head, onto=onto, evidence=clash)
+        branch = ids.task_branch(self.voyage.run, task)
+        misfit = Misfit(task=self.bench.tasks[task], branch=branch, start=start, head=head, onto=onto, evidence=clash)
         try:
             if (made := await self._repaired(misfit)) is not None:
                 await self._take(misfit, made, "small task", tasks)
@@ -360,7 +332,7 @@ class _Queue:
             clashes=tuple(self.clashes),
             waiting=tuple(dict.fromkeys(self.waiting)),
             cut_short=self.cut_short,
-            resumed=_resumed(self.voyage),
+            resumed=times_resumed(self.voyage),
         )
 
 

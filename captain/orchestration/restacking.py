@@ -26,9 +26,13 @@ _REBASED: Final = Choice(name="rebased", text="take its branch as it stands now:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """The accepted work of `task`, between `start` and `head`, does not go onto `onto`; `evidence` says in what."""
+    """The accepted work of `task`, between `start` and `head`, does not go onto `onto`; `evidence` says in what.
+
+    `branch` is that of the task.
+    """
 
     task: Task
+    branch: str
     start: str
     head: str
     onto: str
@@ -56,9 +60,8 @@ async def ask_about(voyage: Voyage, misfit: Misfit, above: Sequence[str]) -> Dec
     Without a word from a person everything stays: its branch, and under a ref what it was to be put onto.
     """
     task, evidence = misfit.task, misfit.evidence
-    branch = ids.task_branch(voyage.run, task.id)
     paths = "\n".join(evidence.conflicts)
-    command = by_hand(voyage.repository.root, misfit.onto, misfit.start, branch)
+    command = by_hand(voyage.repository.root, misfit.onto, misfit.start, misfit.branch)
     answer = await voyage.questions.ask(
         _key(misfit),
         "conflict",
@@ -80,7 +83,7 @@ def is_decided(voyage: Voyage, misfit: Misfit) -> bool:
 
 async def rebased_by_hand(voyage: Voyage, misfit: Misfit) -> str | None:
     """Where the task's branch is now, if that stands on what it was to be put onto."""
-    repository, branch = voyage.repository, ids.task_branch(voyage.run, misfit.task.id)
+    repository, branch = voyage.repository, misfit.branch
 
     async def look() -> str:
         ref = f"refs/heads/{branch}"
