@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -19,7 +20,17 @@ from captain.core.events import Recorded, Role, RunStatus
 from captain.core.questions import Question
 from captain.core.usage import Budget
 from captain.models import Model, Outfitter
-from captain.orchestration import Options, Setting, Team, Voyage, carry, listening, open_voyage, resume_voyage
+from captain.orchestration import (
+    Options,
+    RestackOrder,
+    Setting,
+    Team,
+    Voyage,
+    carry,
+    listening,
+    open_voyage,
+    resume_voyage,
+)
 from captain.reports import RunView, save
 from captain.review import Reviewer
 from captain.runs import default_state_dir, find_run
@@ -211,6 +222,18 @@ class Captain:
         where = None if repo is None else Path(repo)
         async with self._sailing(lambda setting: resume_voyage(stored, where, setting)) as resumed:
             yield resumed
+
+    @asynccontextmanager
+    async def restack(self, order: RestackOrder, *, repo: Path | str = ".") -> AsyncIterator[Run]:
+        """Puts the stack of a run that is over onto what it should stand on, as a run of its own.
+
+        What is in conflict becomes a small task for the crew, once, and then a question. Raises `UsageError` before
+        anything has happened.
+        """
+        request, origin = f"Put the stack of run {order.run} onto {order.onto}", f"run {order.run}"
+        voyages = partial(open_voyage, request, Path(repo), origin=origin, first=order.note)
+        async with self._sailing(lambda setting: voyages(setting=setting)) as run:
+            yield run
 
     def resume_sync(self, run: str, *, repo: Path | str | None = None) -> Outcome:
         """`resume` to the end, for callers without an event loop."""

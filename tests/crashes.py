@@ -18,7 +18,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
@@ -95,7 +95,9 @@ def as_captain(_: str, turn: int) -> Scripted:
 
 
 async def as_user(question: Question) -> Answered:
-    return Answered(text="Both of them.") if question.kind == "clarify" else Answered(choice="leave")
+    if question.kind == "clarify":
+        return Answered(text="Both of them.")
+    return Answered(choice="drop" if question.kind == "conflict" else "leave")
 
 
 def as_build(text: str, turn: int) -> Scripted:
@@ -154,17 +156,21 @@ def counted() -> Callable[[], int]:
     return lambda: made
 
 
-def captain_of(folder: Path) -> captain.Captain:
+Team: TypeAlias = Callable[[Path], captain.Crew]
+"""The crew that notes its calls in a file."""
+
+
+def captain_of(folder: Path, team: Team) -> captain.Captain:
     return captain.Captain(
-        crew(folder / "calls"),
+        team(folder / "calls"),
         state_dir=folder / "state",
         sandbox=UNCONFINED,
         options=captain.Options(review=ONE_LOOK, on_question=as_user),
     )
 
 
-async def begin(folder: Path) -> captain.Outcome:
-    async with captain_of(folder).start(REQUEST, repo=folder / "repo") as run:
+async def begin(folder: Path, team: Team = crew) -> captain.Outcome:
+    async with captain_of(folder, team).start(REQUEST, repo=folder / "repo") as run:
         return await to_its_end(run)
 
 
@@ -183,8 +189,8 @@ def has_begun(folder: Path) -> bool:
     return any(isinstance(one.event, RunOpened) for run in runs for one in run.events())
 
 
-async def go_on(folder: Path) -> captain.Outcome:
-    carrier = captain_of(folder)
+async def go_on(folder: Path, team: Team = crew) -> captain.Outcome:
+    carrier = captain_of(folder, team)
     (stored,) = [run for run in stored_runs(folder / "state") if run.events()]
     view = RunView.of(stored.events())
     if view.ended is not None:  # it was lost when nothing was left to do but to say so
@@ -243,7 +249,7 @@ def forked(work: Callable[[], object]) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
 
 
-def play(folder: Path, losses: Sequence[int]) -> dict[str, Any]:
+def play(folder: Path, losses: Sequence[int], team: Team = crew) -> dict[str, Any]:
     """The voyage whose n-th process is lost after `losses[n]` commits, to its end.
 
     `under_way` counts the model calls that had begun when a process was lost and were not on record: no one can know
@@ -258,7 +264,7 @@ def play(folder: Path, losses: Sequence[int]) -> dict[str, Any]:
             made = counted()
             if loss:
                 lost_after(loss)
-            return told(folder, anyio.run(go_on if has_begun(folder) else begin, folder), made())
+            return told(folder, anyio.run(go_on if has_begun(folder) else begin, folder, team), made())
 
         code, said = forked(carry)
         if code == 0:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from captain.cli import flags
+from captain.cli.crewfile import CrewFile
 from captain.cli.exits import UNDECIDED
 
 if TYPE_CHECKING:
@@ -38,21 +41,41 @@ def stack(
     branch: Annotated[
         str | None, typer.Option("--branch", metavar="TASK", help="Print the patch of one task's branch.")
     ] = None,
+    captain: flags.CaptainModel = None,
+    build: flags.BuildModel = None,
+    review: flags.ReviewModels = None,
+    advisor: flags.AdvisorModel = None,
+    crew: flags.CrewPath = None,
+    budget_usd: flags.BudgetUsd = None,
+    allow_root: flags.AllowRoot = False,
+    yes: flags.Yes = False,
+    no_input: flags.NoInput = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     state_dir: flags.StateDir = None,
 ) -> int:
     """Show the stack of a run: its tasks, their branches, and which of them stand on something old.
 
     With --restack all branches move in one go or none does; old heads are kept. Exits with 3 if there is a conflict.
+    With a crew (--crew, --captain), each conflict becomes a small task, once, and then a question, in a run of its own.
     """
     import anyio
 
+    from captain.cli import setup
     from captain.cli.patches import write_patches
     from captain.core.masking import Masker
     from captain.reports import RunView, one_line
     from captain.runs import default_state_dir, find_run
     from captain.sandbox import secret_variables
 
+    flagged = replace(
+        setup.limits_of(usd=budget_usd, tokens=None, time=None, calls=None, turns=None),
+        captain=captain,
+        build=build,
+        review=tuple(review or ()),
+        advisor=advisor,
+    )
+    chosen = setup.combine(crew, flagged)
+    _refuse_crew(chosen, restack=restack)
     _refuse_both(restack=restack, export=export, branch=branch, keep_going=keep_going, as_json=as_json)
     stored = find_run(state_dir or default_state_dir(), run)
     if restack:
@@ -60,6 +83,15 @@ def stack(
     masker = Masker(named=secret_variables())
     view = RunView.of(map(masker.value, stored.events()))
     place = _place(stored, view.repository)
+    if restack and chosen != CrewFile():
+        from captain.cli.stack_crew import carrier_of, conflicting, restacked
+
+        screen = setup.choose_screen(as_json=as_json, live=None, quiet=False)
+        silent = no_input or as_json
+        carrier = carrier_of(chosen, screen, state_dir, allow_root=allow_root, yes=yes, no_input=silent)
+        order = anyio.run(partial(conflicting, view, place, onto, keep_going=keep_going))
+        if order is not None:
+            return restacked(carrier, order, place, screen)
     if restack:
         return anyio.run(_restack, view, place, onto, keep_going, as_json)
     if branch is not None:
@@ -84,6 +116,13 @@ def _refuse_both(*, restack: bool, export: Path | None, branch: str | None, keep
         raise UsageError("--keep-going says how --restack goes about it.", hint="Give --restack too.")
     if as_json and (export is not None or branch is not None):
         raise UsageError(f"{given[0]} writes patches, not JSON.", hint="Leave one of them out.")
+
+
+def _refuse_crew(chosen: CrewFile, *, restack: bool) -> None:
+    from captain.core.errors import UsageError
+
+    if chosen != CrewFile() and not restack:
+        raise UsageError("A crew is for what --restack finds in conflict.", hint="Give --restack too, or no crew.")
 
 
 def _refuse_alive(stored: StoredRun) -> None:
@@ -241,6 +280,10 @@ def _restacked(reading: Reading, done: Restacking, kept: Sequence[str]) -> Itera
             "Nothing else moved."
             if moved
             else "No branch moved." + (" --keep-going moves those that fit." if done.moves else "")
+        )
+        yield (
+            "With a crew, a conflict becomes a small task: "
+            f"captain stack {one_line(reading.run)} --restack --crew FILE.toml"
         )
     elif not done.moves:
         yield f"Everything stands on {one_line(reading.onto_name)} already."

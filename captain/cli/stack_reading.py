@@ -66,16 +66,17 @@ async def read_stack(view: RunView, place: Path, onto: str | None = None) -> Rea
     base = await repository.resolve(view.base)
     tip, tip_name = await _tip(repository, view, base, onto)
     found = _Found(repository=repository, view=view, tip=tip)
+    tasks = _tasks(view)
     layers: dict[str, Layer] = {}
     merged: set[str] = set()
-    for task_id in in_order({task.id: _parents(task) for task in view.tasks.values()}):
-        layer = await found.layer(view.tasks[task_id], layers, merged)
+    for task_id in in_order({task.id: _parents(view, task) for task in tasks.values()}):
+        layer = await found.layer(tasks[task_id], layers, merged)
         if layer is None:
             continue
         layers[task_id] = layer
         if await found.is_merged(layer):
             merged.add(task_id)
-    accepted = [layer for task, layer in layers.items() if view.tasks[task].state == "accepted" and task not in merged]
+    accepted = [layer for task, layer in layers.items() if tasks[task].state == "accepted" and task not in merged]
     known = {layer.task for layer in accepted}
     stack = Stack(
         base=tip,
@@ -85,7 +86,7 @@ async def read_stack(view: RunView, place: Path, onto: str | None = None) -> Rea
     )
     outdated = {layer.task for layer in stack.outdated()}
     rows = []
-    for task in view.tasks.values():
+    for task in tasks.values():
         shown = layers.get(task.id)
         standing: Standing = "merged" if task.id in merged else "outdated" if task.id in outdated else "in place"
         rows.append(await found.row(task, shown, standing if shown else "no branch"))
@@ -117,7 +118,7 @@ class _Found:
         head = (await self.repository.refs(f"refs/heads/{branch}")).get(f"refs/heads/{branch}")
         if head is None:
             return None
-        parents = tuple(name for name in _parents(task) if name in below and name not in merged)
+        parents = tuple(name for name in _parents(self.view, task) if name in below and name not in merged)
         wanted = tuple(below[name].head for name in parents) or (self.tip,)
         start = await self._start(task, head, wanted)
         in_place = all([await self.repository.is_ancestor(one, start) for one in wanted])
@@ -147,7 +148,9 @@ class _Found:
         return layer.head != layer.start and await self.repository.is_ancestor(layer.head, self.tip)
 
     async def row(self, task: TaskView, layer: Layer | None, standing: Standing) -> Row:
-        row = Row(task=task.id, title=task.title, state=task.state, parents=_parents(task), standing=standing)
+        row = Row(
+            task=task.id, title=task.title, state=task.state, parents=_parents(self.view, task), standing=standing
+        )
         if layer is None:
             return row
         counts = (await self.repository.line_counts(layer.start, layer.head)).values()
@@ -177,5 +180,15 @@ async def _tip(repository: Repository, view: RunView, base: str, onto: str | Non
     return (base if await repository.is_ancestor(tip, base) else tip), view.branch
 
 
-def _parents(task: TaskView) -> tuple[str, ...]:
+def _tasks(view: RunView) -> dict[str, TaskView]:
+    """Those of the plan: what a small task made of one of them is on the branch of that."""
+    planned = {task.id for task in view.plan.tasks} if view.plan is not None else set(view.tasks)
+    return {name: task for name, task in view.tasks.items() if name in planned}
+
+
+def _parents(view: RunView, task: TaskView) -> tuple[str, ...]:
+    """What it depends on; or if the run has put its branch onto something else, that."""
+    for moved in reversed(view.restacked):
+        if task.branch is not None and (moved.task, moved.after) == (task.id, task.branch.commit):
+            return moved.below
     return task.task.depends_on if task.task is not None else ()

@@ -293,7 +293,7 @@ class TasksClashed:
 class TaskRestacked:
     """Accepted work of a task was put onto something else: `before` and `after` are commits of it.
 
-    `below` are the tasks it stands on now. `how` is `followed` where it fitted as it was, else who made it fit.
+    `below` are the tasks it stands on now, if any. `how` is `followed` where it fitted as it was, else who made it fit.
     """
 
     task: str

@@ -6,6 +6,7 @@ from captain.orchestration.context import Options, Team, Voyage
 from captain.orchestration.listening import listening
 from captain.orchestration.opening import Setting, open_voyage, resume_voyage
 from captain.orchestration.replay import differing, replay
+from captain.orchestration.restack_run import RestackOrder
 from captain.orchestration.settings import RunSettings, settings_of
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "PlanOffer",
     "Reject",
     "Reply",
+    "RestackOrder",
     "RunSettings",
     "Setting",
     "Team",

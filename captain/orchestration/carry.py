@@ -1,4 +1,4 @@
-"""One run, from the request to its end: triage, plan, delegate, integrate.
+"""One run, from the request to its end: triage, plan, delegate, integrate; or a stack that is put onto something else.
 
 Whatever happens, the record says how the run ended.
 """
@@ -17,6 +17,7 @@ from captain.orchestration.delegate import Delegation, crew_of
 from captain.orchestration.endings import conclude, ended_by
 from captain.orchestration.integrate import Integration, integrate
 from captain.orchestration.repairing import Repairer
+from captain.orchestration.restack_run import is_restack, restack_run
 
 
 async def carry(voyage: Voyage) -> RunEnded:
@@ -43,6 +44,9 @@ async def carry(voyage: Voyage) -> RunEnded:
 
 
 async def _steps(voyage: Voyage) -> RunEnded:
+    if is_restack(voyage):
+        await voyage.added.close()
+        return await restack_run(voyage, _repairer(voyage))
     decision = Decision(voyage)
     first = await decision.reach()
     ended = {FIRST: first} if isinstance(first, RunEnded) else {}
@@ -58,5 +62,8 @@ async def _steps(voyage: Voyage) -> RunEnded:
 
 
 async def _integrated(voyage: Voyage, work: Delegation) -> Integration:
-    crew = crew_of(voyage, anyio.Semaphore(voyage.options.max_parallel))
-    return await integrate(voyage, work.tasks, work.results, repair=Repairer(voyage=voyage, crew=crew))
+    return await integrate(voyage, work.tasks, work.results, repair=_repairer(voyage))
+
+
+def _repairer(voyage: Voyage) -> Repairer:
+    return Repairer(voyage=voyage, crew=crew_of(voyage, anyio.Semaphore(voyage.options.max_parallel)))

@@ -18,16 +18,24 @@ from captain.core.events import (
     ChecksRan,
     Kept,
     Noticed,
-    RunResumed,
     TaskChanged,
     TaskRestacked,
     TasksClashed,
 )
 from captain.core.tasks import CheckResult, Task
+from captain.orchestration.again import has_more_to_do, say_again, times_resumed
 from captain.orchestration.context import Voyage
 from captain.orchestration.merge_queue import Bench
 from captain.orchestration.questions import UnansweredError
-from captain.orchestration.restacking import Decision, Misfit, Repair, ask_about, is_decided, rebased_by_hand
+from captain.orchestration.restacking import (
+    Decision,
+    Misfit,
+    Repair,
+    ask_about,
+    is_decided,
+    move_branches,
+    rebased_by_hand,
+)
 from captain.orchestration.stack import Restacking, in_order
 from captain.orchestration.task import TaskResult
 from captain.workspace import RefMove
@@ -66,43 +74,36 @@ async def integrate(
     order = in_order({task.id: task.depends_on for task in planned})
 
     async def queue() -> Integration:
-        bench = Bench(voyage, tasks, {name: accepted[name] for name in order if name in accepted})
+        bench = Bench(voyage, dict(tasks), {name: accepted[name] for name in order if name in accepted})
         await bench.learn(results)
-        return await _Queue(voyage, bench, repair).carry()
+        return await _Queue(voyage, bench, repair, accepted).carry()
 
     path, number = f"integrate/all/{codec.digest(accepted)[:12]}", 1
     while True:
         again = f"/{number}" if number > 1 else ""
         done = await voyage.step(f"{path}{again}", queue, inputs={"heads": accepted}, gives=Integration)
-        if not _has_more_to_do(voyage, done):
+        if not has_more_to_do(voyage, waiting=done.waiting, cut_short=done.cut_short, resumed=done.resumed):
+            await say_again(voyage, done.left_out, path=f"{path}/said")
             return done
         number += 1
 
 
-def _has_more_to_do(voyage: Voyage, done: Integration) -> bool:
-    """Whether the run was taken up since, with an answer it had waited for or after a limit had ended it."""
-    still_open = {question.id for question in voyage.questions.open}
-    answered = not still_open.issuperset(done.waiting)
-    return _resumed(voyage) > done.resumed and (done.cut_short or answered)
-
-
-def _resumed(voyage: Voyage) -> int:
-    return sum(isinstance(recorded.event, RunResumed) for recorded in voyage.journal.events)
-
-
 @dataclass(slots=True)
 class _Queue:
-    """`apart` are tasks whose parents do not fit together as they are, with the paths; `with_others` says which tasks
-    are in what a task was made to fit onto."""
+    """`apart` are tasks whose parents do not fit together as they are, with the paths.
+
+    `with_others` are the tasks, with their heads, that are in what a task was made to fit onto.
+    """
 
     voyage: Voyage
     bench: Bench
     repair: Repair | None
+    accepted: dict[str, str]
     left: dict[str, str] = field(default_factory=dict)
     clashes: list[TasksClashed] = field(default_factory=list)
     repaired: set[str] = field(default_factory=set)
     apart: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    with_others: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    with_others: dict[str, dict[str, str]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     cut_short: bool = False
 
@@ -148,16 +149,20 @@ class _Queue:
         return bool(broken)
 
     async def _without_what_is_left_out(self, task: str, head: str, tasks: Sequence[str]) -> bool:
-        """A task that was made to fit onto another has its work below it: where that is out, it stands on the rest."""
-        gone = [other for other in self.with_others.get(task, ()) if other in self.left]
+        """A task that was made to fit onto another has its work below it.
+
+        Where that is out, or is another by now, it is put onto the rest.
+        """
+        heads, others = self.bench.heads, self.with_others.get(task, {})
+        gone = [other for other, was in others.items() if other in self.left or heads[other] != was]
         if not gone:
             return True
         moved = await self.bench.moved(task, head)
         if moved.commit is None:
             clash = TasksClashed(task=task, others=tuple(gone), conflicts=moved.paths)
             return await self._send_back(clash, head, tasks)
-        self.with_others[task] = tuple(tasks)
-        before = self.bench.heads[task]
+        self.with_others[task] = {other: heads[other] for other in tasks}
+        before = heads[task]
         done = await self.bench.take_repaired(task, head, moved.commit)
         await self.voyage.tell(
             TaskRestacked(task=task, below=tuple(tasks), before=before, after=moved.commit, how="followed")
@@ -208,7 +213,8 @@ class _Queue:
         await self.voyage.tell(clash)
         task, reason = clash.task, why(clash)
         start, head = await self.bench.start(task), self.bench.heads[task]
-        misfit = Misfit(task=self.bench.tasks[task], start=start, head=head, onto=onto, evidence=clash)
+        branch = ids.task_branch(self.voyage.run, task)
+        misfit = Misfit(task=self.bench.tasks[task], branch=branch, start=start, head=head, onto=onto, evidence=clash)
         try:
             if (made := await self._repaired(misfit)) is not None:
                 await self._take(misfit, made, "small task", tasks)
@@ -252,10 +258,10 @@ class _Queue:
         task = misfit.task.id
         ref = ids.repaired_ref(self.voyage.run, f"{task}-{head[:12]}")
         await self._keep(ref, head, "the task's work, made to fit what was accepted before it", task)
-        below = misfit.evidence.others
+        below = self.bench.tasks[task].depends_on if tasks is None else tuple(tasks)
         await self.voyage.tell(TaskRestacked(task=task, below=below, before=misfit.head, after=head, how=how))
         if tasks is not None:
-            self.with_others[task] = tuple(tasks)
+            self.with_others[task] = {other: self.bench.heads[other] for other in tasks}
         await self._followed(await self.bench.take_repaired(task, misfit.onto, head))
 
     async def _followed(self, done: Restacking) -> None:
@@ -290,6 +296,8 @@ class _Queue:
         path, inputs = f"integrate/branch/{head[:12]}", {"branch": branch, "commit": head}
         await self.voyage.step(path, move, inputs=inputs, gives=NoneType)
         await self.voyage.tell(BranchSet(branch=branch, commit=head))
+        now = {task: (await self.bench.start(task), self.bench.heads[task]) for task in tasks}
+        await move_branches(self.voyage, {task: at for task, at in now.items() if at[1] != self.accepted[task]})
         return self._ended(branch, tasks)
 
     async def _set_branch(self, ref: str, head: str) -> None:
@@ -324,7 +332,7 @@ class _Queue:
             clashes=tuple(self.clashes),
             waiting=tuple(dict.fromkeys(self.waiting)),
             cut_short=self.cut_short,
-            resumed=_resumed(self.voyage),
+            resumed=times_resumed(self.voyage),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -66,9 +66,17 @@ class Setting:
 
 @asynccontextmanager
 async def open_voyage(
-    request: str, repo: Path, setting: Setting, *, origin: str = ""
+    request: str,
+    repo: Path,
+    setting: Setting,
+    *,
+    origin: str = "",
+    first: Callable[[RunJournal], Awaitable[object]] | None = None,
 ) -> AsyncIterator[tuple[Voyage, Path]]:
-    """The voyage and the folder for its report. Raises `UsageError` before anything has happened."""
+    """The voyage and the folder for its report. `first` goes on record before the run is open.
+
+    Raises `UsageError` before anything has happened.
+    """
     if not request.strip():
         raise UsageError("The request is empty.", hint="Say in a sentence or more what should be done.")
     repository = await Repository.open(repo)
@@ -87,6 +95,8 @@ async def open_voyage(
         base = await repository.snapshot_work_tree(f"Uncommitted changes at the start of run {run}")
     async with _held(project, run, setting) as (journal, inbox):
         facts = await _facts(repository, base, setting, journal)
+        if first is not None:
+            await first(journal)
         opened = RunOpened(
             run=run,
             request=request,

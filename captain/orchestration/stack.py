@@ -188,21 +188,26 @@ async def publish(repository: Repository, run: str, restacking: Restacking) -> t
 
     Raises `GitError` if a branch is elsewhere by now, and `WorkspaceError` if one is checked out; nothing moves then.
     """
-    kept, moves = [], []
+    moves = await moves_of(repository, run, restacking)
+    if moves:
+        await repository.move_refs(moves)
+    return tuple(move.ref for move in moves[1::3])
+
+
+async def moves_of(repository: Repository, run: str, restacking: Restacking) -> tuple[RefMove, ...]:
+    """What `publish` sets: three of each task, its branch, a ref that keeps its old head, and what it stands on."""
+    moves = list[RefMove]()
     for move in restacking.moves:
         task, old = move.before.task, move.before.head
         prefix = ids.restacked_ref(run, task, 0).removesuffix("/0")
         numbers = [int(name) for ref in await repository.refs(prefix) if (name := ref.rpartition("/")[2]).isdigit()]
-        ref, start = ids.restacked_ref(run, task, max(numbers, default=0) + 1), ids.start_ref(run, task)
-        kept.append(ref)
+        kept, start = ids.restacked_ref(run, task, max(numbers, default=0) + 1), ids.start_ref(run, task)
         moves += [
             RefMove(ref=f"refs/heads/{move.before.branch}", new=move.after.head, old=old),
-            RefMove(ref=ref, new=old, old=None),
+            RefMove(ref=kept, new=old, old=None),
             RefMove(ref=start, new=move.after.start, old=(await repository.refs(start)).get(start)),
         ]
-    if moves:
-        await repository.move_refs(moves)
-    return tuple(kept)
+    return tuple(moves)
 
 
 def in_order(parents: dict[str, tuple[str, ...]]) -> list[str]:

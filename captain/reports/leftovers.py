@@ -50,8 +50,11 @@ def clashes(view: RunView) -> Iterator[str]:
     """What does not go with the rest, and what shows it."""
     for clash in view.clashes:
         others = " and ".join(map(plain, clash.others)) or "the base"
-        state = view.tasks[clash.task].state if clash.task in view.tasks else "parked"
-        became = "repaired" if state == "accepted" else "left out"
+        if clash.task in view.tasks:
+            fits = view.tasks[clash.task].state == "accepted"
+        else:  # of a stack that another run has left
+            fits = any(moved.task == clash.task for moved in view.restacked)
+        became = "repaired" if fits else "left out"
         if clash.conflicts:
             paths = ", ".join(code(path) for path in clash.conflicts)
             yield f"- {plain(clash.task)} conflicts with {others} in {paths}; it was {became}."

@@ -13,9 +13,11 @@ import pytest
 from captain.cli.boundary import guarded
 from captain.core import events as ev
 from captain.core.tasks import Plan, Scope, Task, TaskState
-from captain.runs import find_run
+from captain.runs import find_run, stored_runs
 from tests.cli.test_history import keep
+from tests.orchestration import test_restacking as restacking
 from tests.reports.sample import HOSTILE, record
+from tests.root import ALLOW_ROOT
 from tests.runs.holding import held
 from tests.voyages import (
     CALC_FIXED,
@@ -103,7 +105,7 @@ class Scene:
         keep(self.state, self.repo.root / ".git", record(opened, adopted, *self.events, ended))
 
     def captain(self, *words: str) -> int:
-        return guarded(["stack", RUN[:8], "--state-dir", str(self.state), *words])
+        return guarded(["stack", RUN[:15], "--state-dir", str(self.state), *words])
 
     def move_main(self, files: dict[str, str | bytes]) -> str:
         self.repo.git("checkout", "-q", "main")
@@ -321,6 +323,93 @@ def test_nothing_in_a_hostile_record_acts_on_the_terminal(tmp_path: Path, capsys
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert r"a\x1b[2J.txt" in out
+
+
+def scripted(folder: Path, name: str, script: Any) -> str:
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(script), "utf-8")
+    return f"scripted:{path}"
+
+
+def crewed(folder: Path, builds: list[Any]) -> list[str]:
+    said = {"calls": [{"name": "submit_review", "arguments": {"summary": "looked", "findings": [], "evidence": []}}]}
+    file = folder / "crew.toml"
+    file.write_text(
+        "[crew]\n"
+        f"captain = {json.dumps(scripted(folder, 'captain', []))}\n"
+        f"build = {json.dumps(scripted(folder, 'build', builds))}\n"
+        f"review = {json.dumps(scripted(folder, 'review', [said] * 9))}\n"
+    )
+    return ["--crew", str(file), *ALLOW_ROOT]
+
+
+def test_with_a_crew_a_conflict_is_solved_in_a_run_of_its_own(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tip = scene.move_main({"a.txt": line(1, "theirs")})
+    assert scene.captain("--restack") == 3
+    without = capsys.readouterr().out
+    assert f"With a crew, a conflict becomes a small task: captain stack {RUN} --restack --crew FILE.toml" in without
+    mended = {"name": "write", "arguments": {"path": "a.txt", "content": line(1, "theirs and one")}}
+    assert scene.captain("--restack", *crewed(tmp_path, [{"calls": [mended]}, "Both hold."])) == 0
+    out = capsys.readouterr().out
+    assert "T1-fit  added: Make Title of T1 fit" in out
+    assert "T1  was made to fit, by a small task, onto the base: " in out
+    assert "T2  followed T1: " in out
+    assert f"Of run {RUN} these stand on main now: T1, T3, T2." in out
+    assert scene.repo.git("rev-parse", f"{scene.branch('T1')}^") == tip
+    assert scene.repo.git("show", f"{scene.branch('T2')}:a.txt") + "\n" == line(5, "two", line(1, "theirs and one"))
+    assert shown(scene, capsys)["outdated"] == []
+    (left,) = [run for run in stored_runs(scene.state) if run.id != RUN]
+    assert left.facts().unfinished == ()
+
+
+def test_a_crew_has_nothing_to_do_where_everything_fits(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.move_main({"theirs.txt": "x\n"})
+    assert scene.captain("--restack", *crewed(tmp_path, [])) == 0
+    assert f"T2  captain/{RUN}/task/T2 moved from" in capsys.readouterr().out
+    assert [run.id for run in stored_runs(scene.state)] == [RUN]
+
+
+def test_a_conflict_the_crew_does_not_solve_is_left_as_it_was(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = scene.head("T1")
+    scene.move_main({"a.txt": line(1, "theirs")})
+    assert scene.captain("--restack", "--yes", *crewed(tmp_path, ["I cannot."])) == 3
+    out = capsys.readouterr().out
+    assert "T1 does not fit onto what is below it: it conflicts in a.txt. T2 stays as it is" in " ".join(out.split())
+    assert scene.head("T1") == one
+    assert scene.captain(*crewed(tmp_path, [])) == 2
+    assert "A crew is for what --restack finds in conflict." in capsys.readouterr().err
+
+
+def test_a_run_that_restacked_leaves_branches_that_stand_on_one_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo, state = calc_repository(tmp_path / "repo"), tmp_path / "state"
+    outcome, _ = anyio.run(sail, repo, state, restacking.crew())
+    Repo(repo).commit({"new.txt": "x\n"})
+    capsys.readouterr()
+    where = ["--state-dir", str(state)]
+    for asked, standing in (([], "outdated"), (["--restack"], None), ([], "in place")):
+        assert guarded(["stack", outcome.run, *where, *asked, "--json"]) == 0
+        read = json.loads(capsys.readouterr().out)
+        if standing:
+            assert [(task["task"], task["parents"], task["standing"]) for task in read["tasks"]] == [
+                ("T1", [], standing),
+                ("T2", ["T1"], standing),
+                ("T3", ["T2"], standing),
+                ("T4", ["T3"], standing),
+            ]
+    top = f"captain/{outcome.run}/task/T4"
+    assert Repo(repo).git("diff", "--stat", str(outcome.branch), top, "--", ":!new.txt") == ""
+    assert guarded(["stack", outcome.run, *where, "--export", str(tmp_path / "out")]) == 0
+    Repo(repo).git("checkout", "-q", "-b", "applied", "main")
+    Repo(repo).git("am", "-q", *map(str, sorted((tmp_path / "out").iterdir())))
+    assert Repo(repo).git("rev-parse", "HEAD^{tree}") == Repo(repo).git("rev-parse", f"{top}^{{tree}}")
 
 
 def test_a_real_run_leaves_a_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

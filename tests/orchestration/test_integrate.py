@@ -61,8 +61,12 @@ class Scene:
         on: str | None = None,
         excused: tuple[str, ...] = (),
         known: bool = True,
+        also: str | None = None,
+        start: str | None = None,
     ) -> str:
-        start = next((result.head for result in self.results if result.task.id == on), None) or self.voyage.base
+        start = (
+            start or next((result.head for result in self.results if result.task.id == on), None) or self.voyage.base
+        )
         head = self.commit(start, files or {name: "x\n"}, f"work of {name}")
         task = Task(
             id=name,
@@ -72,7 +76,7 @@ class Scene:
             scope=Scope(paths=("**",)),
             criteria=(Criterion(id=f"{name}.1", text="it works", evidence="the file"),),
             checks=checks,
-            depends_on=(on,) if on else (),
+            depends_on=tuple(parent for parent in (also, on) if parent),
         )
         ran = tuple(
             CheckResult(check=check, exit_code=int(check.name in excused), output="", duration_s=0.0)
@@ -326,6 +330,76 @@ async def test_a_conflict_of_text_is_repaired_on_top_of_what_came_before(scene: 
     )
     assert git(scene.repo.root, "show", f"{done.branch}:both") == "one and two"
     assert done.left_out == ()
+
+
+async def test_a_conflict_that_was_not_repaired_is_asked_about_and_a_check_that_fails_is_not(scene: Scene) -> None:
+    scene.accepted("T1", together("T1", "T4"), files={"T1": "x\n", "both": "one\n"})
+    scene.accepted("T2", files={"T2": "x\n", "both": "two\n"})
+    scene.accepted("T3", on="T2")
+    scene.accepted("T4", together("T1", "T4"))
+    asked: list[tuple[str, str]] = []
+    done = await scene.integrate(repairing(asked, lambda _task, _onto, _evidence: None))
+    assert [task for task, _ in asked] == ["T2", "T4"]
+    (question,) = scene.voyage.questions.open
+    assert (question.task, question.details.splitlines()[0]) == ("T2", "both")
+    assert done.waiting == (question.id,)
+    assert dict(done.reasons) == {
+        "T2": f"it conflicts with T1 in both; it waits for an answer to {question.id}",
+        "T3": "it builds on T2, which was left out",
+        "T4": f"together with T1 it fails {together('T1', 'T4').name}",
+    }
+    (kept,) = [kept for kept in of(ev.Kept, scene.events) if "/onto/" in kept.ref]
+    assert scene.files(kept.ref) == {"T1"}, "what T2 was to be put onto"
+
+
+async def test_what_was_made_to_fit_onto_a_task_stands_without_it_once_that_is_left_out(scene: Scene) -> None:
+    scene.accepted("T1", needs("T1", "T3"), together("T1", "T2"))
+    scene.accepted("T2", together("T1", "T2"))
+    scene.accepted("T3")
+    scene.accepted("T4", on="T3")
+    asked: list[tuple[str, str]] = []
+
+    def mend(task: Task, onto: str, _evidence: ev.TasksClashed) -> str | None:
+        if task.id == "T3":
+            assert scene.files(onto) == {"T1", "T2"}
+            return scene.commit(onto, {"3b": "x\n"}, "repaired")
+        return None
+
+    done = await scene.integrate(repairing(asked, mend))
+    assert [task for task, _ in asked] == ["T3", "T2"]
+    assert done.left_out == ("T2",)
+    assert scene.files(done.branch) == {"T1", "3b", "T4"}
+    assert [(moved.task, moved.how) for moved in of(ev.TaskRestacked, scene.events)] == [
+        ("T3", "small task"),
+        ("T4", "followed"),
+        ("T3", "followed"),
+        ("T4", "followed"),
+    ]
+
+
+@pytest.mark.parametrize("fits", [True, False])
+async def test_what_stands_on_two_that_come_to_conflict_waits_until_they_are_made_to_fit(
+    scene: Scene, fits: bool
+) -> None:
+    scene.accepted("T0", needs("T0", "T1"))
+    one = scene.accepted("T1")
+    two = scene.accepted("T2", files={"T2": "x\n", "both": "two\n"})
+    merged = await scene.voyage.repository.merge(one, two, "both")
+    scene.accepted("T3", on="T2", also="T1", start=merged.commit)
+
+    def mend(task: Task, onto: str, _evidence: ev.TasksClashed) -> str | None:
+        if task.id == "T1":
+            return scene.commit(onto, {"1b": "x\n", "both": "one\n"}, "repaired")
+        return scene.commit(onto, {"T2": "x\n", "both": "one two\n"}, "repaired") if fits else None
+
+    done = await scene.integrate(repairing([], mend))
+    if fits:
+        assert done.left_out == ()
+        assert scene.files(done.branch) == {"T0", "1b", "T2", "T3"}
+        assert git(scene.repo.root, "show", f"{done.branch}:both") == "one two"
+    else:
+        assert done.left_out == ("T2", "T3")
+        assert scene.files(done.branch) == {"T0", "1b"}
 
 
 async def test_a_run_that_is_taken_up_again_integrates_what_has_been_accepted_since(scene: Scene) -> None:

@@ -150,6 +150,10 @@ async def test_a_conflict_with_a_changed_task_below_is_a_small_task_with_both_si
     assert git(repo, "rev-parse", f"{moves['T4'].after}^") == moves["T3"].after
     assert git(repo, "log", "-1", "--format=%s", moves["T3"].after) == "Title of T3"
     assert git(repo, "diff", "--name-only", moves["T2"].after, moves["T3"].after) == "text.py"
+    for name, moved in moves.items():
+        assert git(repo, "rev-parse", f"captain/{outcome.run}/task/{name}") == moved.after, "its branch follows"
+        kept = git(repo, "rev-parse", f"refs/captain/{outcome.run}/restacked/{name}/1")
+        assert kept == next(one.before for one in of(ev.TaskRestacked, events) if one.task == name)
     report = (outcome.folder / "report.md").read_text("utf-8")
     assert "- T3 conflicts with T2 in `text.py`; it was repaired." in report
     assert "- T3 was made to fit, by a small task, onto T2: " in report
@@ -183,8 +187,9 @@ async def test_a_task_that_is_left_is_out_of_the_result_with_what_builds_on_it(r
     assert outcome.status == "needs_human"
     assert outcome.view.open_questions == ()
     assert outcome.view.tasks["T3"].reason == "it conflicts with T2 in text.py"
-    assert outcome.view.tasks["T4"].state == "parked"
-    assert outcome.view.tasks["T2"].state == "accepted"
+    states = {name: one.state for name, one in outcome.view.tasks.items()}
+    assert states["T1"] == states["T2"] == states["T2-fit"] == "accepted"
+    assert (states["T3"], states["T3-fit"], states["T4"]) == ("parked", "failed", "parked")
     assert shown(repo, outcome.branch, "text.py") == USES_TWICE
     assert outcome.view.spend.model_calls == left.view.spend.model_calls, "nothing is paid for twice"
 
@@ -246,6 +251,21 @@ async def test_a_run_that_nobody_watches_leaves_the_branch_where_it_was(repo: Pa
     assert (answer.choice, answer.by) == ("leave", "policy")
     assert shown(repo, outcome.branch, "text.py") == USES_TWICE
     assert shown(repo, f"captain/{outcome.run}/task/T3", "text.py") == GUARDED
+
+
+@pytest.mark.slow
+async def test_a_branch_that_somebody_has_moved_meanwhile_stays_where_it_is(repo: Path, state: Path) -> None:
+    async with carrier(crew(), state).start("Mend it", repo=repo) as run:
+        async for recorded in run.events():
+            event = recorded.event
+            if isinstance(event, ev.TaskChanged) and (event.task, event.state) == ("T2-fit", "planned"):
+                git(repo, "branch", "--force", f"captain/{run.id}/task/T4", "main")
+        outcome = await run.result()
+    assert outcome.status == "succeeded"
+    assert git(repo, "rev-parse", f"captain/{run.id}/task/T4") == git(repo, "rev-parse", "main")
+    assert shown(repo, f"captain/{run.id}/task/T3", "text.py") == BOTH
+    assert f"captain/{run.id}/task/T4 is not where the run had it, so it stays as it is." in outcome.view.notices
+    assert shown(repo, outcome.branch, "more.py") == MORE
 
 
 @pytest.mark.slow
