@@ -1,21 +1,47 @@
-"""A voyage in which a task below changes and one above conflicts with it, cut off after any commit of its journal.
+"""Voyages that restack, cut off after any commit of their journal, as in `tests.crashes`.
 
-`python -m tests.restack_crashes FOLDER 90` is one whose process is lost after its ninetieth commit, as in
-`tests.crashes`.
+In `python -m tests.restack_crashes run FOLDER 90` a task below changes and one above conflicts with it, and the process
+is lost after the ninetieth commit; with `stack`, the stack of a finished run is put onto a branch that moved on.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import anyio
 
 import captain
+from captain.cli.stack_crew import order_of
+from captain.cli.stack_reading import read_stack
 from captain.models import call
 from captain.models.scripted import Scripted
-from tests.crashes import play, scripted
+from captain.reports import RunView
+from captain.runs import find_run, stored_runs
+from captain.testing import git
+from tests.crashes import LOST, begin, captain_of, counted, forked, lost_after, play, scripted
+from tests.orchestration.test_restack_run import BOTH, THEIRS
 from tests.orchestration.test_restacking import BUILDS, CANNOT, tasks
-from tests.voyages import plan, review
+from tests.voyages import (
+    CALC_FIXED,
+    TEXT_FIXED,
+    calc_repository,
+    fix_task,
+    fix_triage,
+    plan,
+    review,
+    shout_task,
+    write,
+)
+from tests.workspace.repos import Repo
+
+FIRST = {
+    "# Task T1:": [write("calc.py", CALC_FIXED), "Done."],
+    "# Task T2:": [write("text.py", TEXT_FIXED), "Done."],
+}
 
 
 def as_captain(_: str, turn: int) -> Scripted:
@@ -39,5 +65,90 @@ def crew(calls: Path) -> captain.Crew:
     )
 
 
+def stack_crew(calls: Path) -> captain.Crew:
+    """Makes T1 of the stack fit onto what main has by then; what the run itself needs is said as well."""
+    builds: dict[str, list[Any]] = {"# Task T1-fit:": [write("calc.py", BOTH), "Both hold."], **FIRST}
+
+    def build(text: str, turn: int) -> Scripted:
+        said: Scripted = next(replies[turn] for needle, replies in builds.items() if needle in text)
+        return said
+
+    def lead(_: str, turn: int) -> Scripted:
+        return (fix_triage(), plan(fix_task(), shout_task("T2", depends_on=["T1"])))[turn]
+
+    return captain.Crew(
+        captain=scripted(calls, "captain", lead),
+        build=scripted(calls, "build", build),
+        review=[scripted(calls, "review", as_reviewer)],
+    )
+
+
+async def restack(folder: Path, run: str) -> captain.Outcome:
+    """Begins it, or goes on with it if an earlier process has begun."""
+    carrier = captain_of(folder, stack_crew)
+    begun = [one for one in stored_runs(folder / "state") if one.id != run and one.events()]
+    if begun and (view := RunView.of(begun[0].events())).ended is not None:
+        return captain.Outcome(
+            run=view.run,
+            status=view.ended.status,
+            summary=view.ended.summary,
+            hint=view.ended.hint,
+            branch=None,
+            view=view,
+            folder=begun[0].folder,
+        )
+    if begun:
+        async with carrier.resume(begun[0].id) as resumed:
+            return await resumed.result()
+    view = RunView.of(find_run(folder / "state", run).events())
+    order = order_of(await read_stack(view, folder / "repo"), view)
+    async with carrier.restack(order, repo=folder / "repo") as started:
+        return await started.result()
+
+
+def play_restack(folder: Path, losses: Sequence[int]) -> dict[str, Any]:
+    """The stack of a finished run, put onto a branch that moved on, by processes that are lost."""
+    folder.mkdir(parents=True)
+    repo = calc_repository(folder / "repo")
+    code, run = forked(lambda: anyio.run(begin, folder, stack_crew).run)
+    assert code == 0, run
+    run = json.loads(run)
+    Repo(repo).commit({"calc.py": THEIRS}, "main moves on")
+    under_way = 0
+    for loss in (*losses, 0):
+
+        def carry(loss: int = loss) -> dict[str, Any]:
+            made = counted()
+            if loss:
+                lost_after(loss)
+            outcome = anyio.run(restack, folder, run)
+            summary = outcome.summary.replace(run, "RUN")
+            refs = git(repo, "for-each-ref", "--format=%(tree) %(refname)", f"refs/heads/captain/{run}")
+            kept = git(repo, "for-each-ref", "--format=%(objectname) %(refname)", f"refs/captain/{run}/restacked")
+            calls = len((folder / "calls").read_text().splitlines())
+            return {
+                "status": outcome.status,
+                "summary": summary,
+                "refs": refs.replace(run, "RUN"),
+                "kept": len(kept.splitlines()),
+                "moved": [moved.task for moved in outcome.view.restacked],
+                "calls": calls,
+                "commits": made(),
+            }
+
+        code, said = forked(carry)
+        if code == 0:
+            return {**json.loads(said), "under_way": under_way}
+        if code != LOST:
+            raise AssertionError(f"after {losses}: exit {code}\n{said}")
+        facts = [one.facts() for one in stored_runs(folder / "state")]
+        under_way += sum(effect == "call" for fact in facts for _, effect in fact.unfinished)
+    raise AssertionError(f"after {losses}: it did not come to an end")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(play(Path(sys.argv[1]), [int(loss) for loss in sys.argv[2:]], crew), indent=2))
+    losses = [int(loss) for loss in sys.argv[3:]]
+    outcome = (
+        play_restack(Path(sys.argv[2]), losses) if sys.argv[1] == "stack" else play(Path(sys.argv[2]), losses, crew)
+    )
+    sys.stdout.write(json.dumps(outcome, indent=2))
