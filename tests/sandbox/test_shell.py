@@ -308,6 +308,10 @@ async def test_a_flood_of_output_ends_the_command(tmp_path: Path) -> None:
         await _alive(shell)
 
 
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+
+
 async def test_a_background_flood_is_cut_down_at_the_next_command(tmp_path: Path) -> None:
     async with _shell(tmp_path) as shell:
         result = await _run(shell, "ls -l /proc/$$/fd/1 >/dev/null; yes & echo $!; sleep 0.1")
@@ -315,6 +319,7 @@ async def test_a_background_flood_is_cut_down_at_the_next_command(tmp_path: Path
         written = Path(f"/proc/{pid}/fd/1")
         await until(lambda: written.stat().st_size > SPILLS_BYTES)
         os.kill(pid, signal.SIGSTOP)  # so that what it writes after the cut does not count
+        await until(lambda: _is_stopped(pid))
         await _run(shell, "true")
         assert written.stat().st_size <= SPILLS_BYTES
         await _run(shell, f"kill -9 {pid}")
