@@ -34,6 +34,8 @@ from tests.voyages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 MOMENTS = ("captain", "build", "review")
 
 

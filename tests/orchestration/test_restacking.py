@@ -35,6 +35,8 @@ from tests.voyages import (
 )
 from tests.workspace.repos import ENV
 
+pytestmark = pytest.mark.slow
+
 RENAMED = CALC.replace("def double", "def twice")
 USES_DOUBLE = TEXT.replace("return word", "import calc\n\n    return word.upper() * (calc.double(1) // 2)")
 USES_TWICE = USES_DOUBLE.replace("calc.double", "calc.twice")
