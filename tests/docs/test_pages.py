@@ -32,6 +32,7 @@ def server() -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
 def test_the_python_blocks_of_a_page_run_as_they_stand(page: Path, tmp_path: Path, server: str) -> None:
     """In one go, from a small repository; models reached by name are those of the stand-in."""

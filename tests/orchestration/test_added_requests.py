@@ -40,6 +40,8 @@ from tests.voyages import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 TRIPLED = "\n\ndef triple(a):\n    return 3 * a\n"
 TRIPLE_WORKS = f"{PYTHON} -c 'import calc; assert calc.triple(2) == 6'"
 
