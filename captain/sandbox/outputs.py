@@ -154,10 +154,10 @@ class Outputs:
                 os.ftruncate(output.descriptor, 0)
         for output in tuple(self._watched):
             size_bytes = output.size_bytes
-            if size_bytes == output.seen_bytes:
+            if size_bytes > SPILLS_BYTES:  # also where its writer only waits at the moment, for the disk or stopped
+                os.ftruncate(output.descriptor, 0)
+            elif size_bytes == output.seen_bytes:
                 self._watched.remove(output)
                 os.close(output.descriptor)
                 continue
-            if size_bytes > SPILLS_BYTES:
-                os.ftruncate(output.descriptor, 0)
             output.seen_bytes = output.size_bytes

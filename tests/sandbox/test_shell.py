@@ -325,6 +325,17 @@ async def test_a_background_flood_is_cut_down_at_the_next_command(tmp_path: Path
         await _run(shell, f"kill -9 {pid}")
 
 
+async def test_a_flood_that_pauses_before_its_command_ends_is_cut_down_too(tmp_path: Path) -> None:
+    async with _shell(tmp_path) as shell:
+        flood = f"head -c {SPILLS_BYTES + 1_000_000} /dev/zero; exec sleep 300"
+        ready = f'while [ "$(stat -L -c %s /proc/$flood/fd/1)" -le {SPILLS_BYTES} ]; do sleep 0.05; done'
+        await _run(shell, f"sh -c '{flood}' & flood=$!; {ready}; echo $flood >pid")
+        pid = int((tmp_path / "root" / "pid").read_text())
+        await _run(shell, "true")
+        assert Path(f"/proc/{pid}/fd/1").stat().st_size <= SPILLS_BYTES
+        await _run(shell, f"kill -9 {pid}")
+
+
 async def test_a_file_that_a_command_puts_in_place_of_its_output_is_never_read(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     outputs = tmp_path / "outputs"
