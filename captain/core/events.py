@@ -91,12 +91,14 @@ class Refused:
     """A proposal that did not meet the rules: its problems, and the rule each of them breaks.
 
     An `edit` is a person's. `call` names the step in which it was handed in: the same words may be refused again.
+    `request` as in `Triaged`.
     """
 
     what: Literal["triage", "plan", "edit"]
     problems: tuple[str, ...]
     rules: tuple[HouseRule, ...] = ()
     call: str = ""
+    request: int = 1
     kind: Literal["refused"] = "refused"
 
 

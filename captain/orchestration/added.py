@@ -6,13 +6,14 @@ them anywhere else. When in doubt, it is stacked.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from captain.core.errors import UsageError
-from captain.core.events import RequestAdded
+from captain.core.events import PlanAdopted, RequestAdded
 from captain.core.tasks import Task, TaskState
 from captain.runs import Journal
 
@@ -20,13 +21,24 @@ FIRST: Final = 1
 """The number of the request that a run was started with."""
 
 
+def diagnosis_id(request: int, place: int) -> str:
+    """`D1` in the run's own request, `D2.1` in one that was added; a Captain that says `D1` there means the same."""
+    return f"D{place}" if request == FIRST else f"D{request}.{place}"
+
+
 class AddedRequests:
-    """One for each run. Those on record come again when the run is taken up, as everything does."""
+    """One for each run. Those on record come again when the run is taken up, as everything does.
+
+    First come those that have a plan, in the order of their plans: one that has yet to be decided is stacked on them.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._waiting = [one.event for one in journal.events if isinstance(one.event, RequestAdded)]
-        self._number = FIRST + len(self._waiting)
+        events = [recorded.event for recorded in journal.events]
+        added = {event.number: event for event in events if isinstance(event, RequestAdded)}
+        planned = [event.request for event in events if isinstance(event, PlanAdopted) and event.request in added]
+        self._waiting = [added[number] for number in dict.fromkeys((*planned, *added))]
+        self._number = FIRST + len(added)
         self._adding = anyio.Lock()
         self._news = anyio.Event()
         self._closed = False
@@ -50,11 +62,12 @@ class AddedRequests:
         """Whether there is one that nobody has taken up yet."""
         return bool(self._waiting)
 
-    def take(self, last: int | None = None) -> RequestAdded | None:
-        """The next one, in the order they came, if its number is not above `last`."""
-        if not self._waiting or (last is not None and self._waiting[0].number > last):
-            return None
-        return self._waiting.pop(0)
+    def take(self, among: Collection[int] | None = None) -> RequestAdded | None:
+        """The next one, of those `among` whose numbers it is to be, if that is said."""
+        for place, waiting in enumerate(self._waiting):
+            if among is None or waiting.number in among:
+                return self._waiting.pop(place)
+        return None
 
     def wake(self) -> None:
         """Whoever waits for news is to look again."""

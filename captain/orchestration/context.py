@@ -136,8 +136,8 @@ def name_of(player: object) -> str:
 class Voyage:
     """One run under way. `base` is the commit everything starts from.
 
-    For a request that was added, `number` is its own, `base` what was there when it was taken up, and the names of its
-    steps begin with `part`.
+    For a request that was added, `number` is its own, `base` what was there when it was taken up, `at_request` what it
+    is placed among, and the names of its steps begin with `part`.
     """
 
     run: str
@@ -179,7 +179,7 @@ class Voyage:
 
     @property
     def standing(self) -> Standing:
-        """What there was already when the request was taken up."""
+        """The tasks there are already, on which those of the request may have to stand."""
         return self.at_request or Standing(base=self.base, commit=self.base)
 
     @property

@@ -12,7 +12,7 @@ from captain.tools import READING, Tool, follow_up, shell, web_tools
 class Conversation:
     """`desks` are the tools by which the Captain hands in; they stay the same, so that prompt caches hit.
 
-    `history` is what was said about the run's requests before this one.
+    `history` is what was said before, about the run's own request.
     """
 
     def __init__(self, voyage: Voyage, desks: tuple[Tool, ...], history: Transcript | None = None) -> None:

@@ -23,7 +23,7 @@ from captain.core.events import (
 from captain.core.house_rules import Broken
 from captain.core.questions import Choice
 from captain.core.tasks import Plan, Triage
-from captain.orchestration.added import FIRST
+from captain.orchestration.added import Standing
 from captain.orchestration.approval import Accept, Approval, Edited, PlanApprover, PlanOffer, Reject, Reply, Said
 from captain.orchestration.context import Voyage
 from captain.orchestration.conversation import Conversation
@@ -63,11 +63,13 @@ def _without_work(decided: Triage) -> RunEnded:
 class Decision:
     """The Captain's conversation with its two desks about one request, and how far it has come.
 
-    `history` is what the Captain was told and said about the requests before.
+    `history` is what the Captain was told and said about the run's own request, and `found` what there was when one
+    that was added was first taken up.
     """
 
-    def __init__(self, voyage: Voyage, history: Transcript | None = None) -> None:
+    def __init__(self, voyage: Voyage, history: Transcript | None = None, found: Standing | None = None) -> None:
         self._voyage = voyage
+        self._found = found
         self._triages, self._plans = TriageDesk(voyage), PlanDesk(voyage)
         self._captain = Conversation(voyage, (self._triages.submit, self._plans.submit), history)
 
@@ -115,7 +117,7 @@ class Decision:
             are = "is" if len(missing) == 1 else "are"
             text = f"The request names {', '.join(missing)}, which {are} not in the repository at its base commit."
             await voyage.tell(Noticed(text=text))
-        return await self._decided(_brief(voyage, missing), path)
+        return await self._decided(_brief(voyage, missing, self._found), path)
 
     async def triage_after(self, plan: Plan) -> Triage:
         """The second and last one: with what the others report who were sent to look."""
@@ -228,7 +230,7 @@ class Decision:
                     return shown
                 problems = tuple(each.how for each in broken)
                 rules = tuple(each.rule for each in broken)
-                await voyage.tell(Refused(what="edit", problems=problems, rules=rules))
+                await voyage.tell(Refused(what="edit", problems=problems, rules=rules, request=voyage.number))
             else:
                 await voyage.tell(PlanDecided(decision="replied", words=approval.text))
                 shown = await self._amended(approval.text, shown, number)
@@ -305,9 +307,9 @@ def _spent(limits: Limits, *, searched: bool) -> str:
     )
 
 
-def _added(voyage: Voyage) -> Iterator[str]:
-    """What the Captain is told of a request that came while the run went on, and of what there is already."""
-    standing, states = voyage.standing, dict(voyage.standing.states)
+def _added(voyage: Voyage, standing: Standing) -> Iterator[str]:
+    """What the Captain is told of a request that came while the run went on, and of what there was already."""
+    states = dict(standing.states)
     yield f"# Request {voyage.number}\n\nWhile the run goes on, the user asks for more:\n\n{voyage.asked}"
     if not standing.tasks:
         return
@@ -323,8 +325,8 @@ def _added(voyage: Voyage) -> Iterator[str]:
     )
 
 
-def _brief(voyage: Voyage, missing: Sequence[str]) -> str:
-    parts = [f"# Request\n\n{voyage.asked}"] if voyage.number == FIRST else list(_added(voyage))
+def _brief(voyage: Voyage, missing: Sequence[str], found_before: Standing | None) -> str:
+    parts = [f"# Request\n\n{voyage.asked}"] if found_before is None else list(_added(voyage, found_before))
     found = parts_of(voyage.asked)
     if len(found) > 1:
         listed = "\n".join(f"- R{number}: {part.text}" for number, part in enumerate(found, 1))

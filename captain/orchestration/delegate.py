@@ -15,7 +15,6 @@ from captain.core.events import Role, RunEnded, TaskChanged
 from captain.core.tasks import Task
 from captain.core.together import together
 from captain.models import Model
-from captain.orchestration.added import FIRST
 from captain.orchestration.consulting import CaptainLine
 from captain.orchestration.context import Voyage
 from captain.orchestration.taking_up import TakingUp
@@ -40,7 +39,7 @@ class Delegation:
         self._done: dict[str, anyio.Event] = {}
         self._results: dict[str, TaskResult] = {}
         self._rounds = 0
-        self._last = FIRST
+        self._taken: list[int] = []
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -65,35 +64,35 @@ class Delegation:
         self._rounds += 1
         path = f"round/{self._rounds}"
 
-        async def taken() -> int:
-            return self._last
+        async def taken() -> list[int]:
+            return self._taken
 
-        def settled() -> Awaitable[int]:
-            return self._voyage.step(path, taken, inputs=None, gives=int, effect="read")
+        def settled() -> Awaitable[list[int]]:
+            return self._voyage.step(path, taken, inputs=None, gives=list[int], effect="read")
 
-        until = await settled() if self._voyage.knows(path) else None
-        await self._spread(tasks, until)
-        if until is None:
+        among = await settled() if self._voyage.knows(path) else None
+        await self._spread(tasks, among)
+        if among is None:
             await settled()
 
-    async def _spread(self, tasks: Sequence[Task], until: int | None) -> None:
+    async def _spread(self, tasks: Sequence[Task], among: Sequence[int] | None) -> None:
         for task in tasks:
             self._tasks[task.id] = task
             self._done[task.id] = anyio.Event()
             await self._voyage.tell(TaskChanged(task=task.id, state="planned"))
         jobs: list[Callable[[], Awaitable[None]]] = [partial(self._run, task) for task in tasks]
-        jobs.append(partial(self._take_in, until))
+        jobs.append(partial(self._take_in, among))
         await together(jobs)
 
-    async def _take_in(self, until: int | None) -> None:
-        """The next request that is added, if one is before all is done; the last one is the number `until`."""
+    async def _take_in(self, among: Sequence[int] | None) -> None:
+        """The next request that is added, if one is before all is done; one of those numbered, where that is known."""
         added = self._voyage.added
-        while (request := added.take(until)) is None:
+        while (request := added.take(among)) is None:
             if self._results.keys() == self._tasks.keys():
                 return
             await added.news()
-        self._last = request.number
-        await self._spread(await self._taking_up.planned(request, self.tasks, self._results), until)
+        self._taken.append(request.number)
+        await self._spread(await self._taking_up.planned(request, self.tasks, self._results), among)
 
     async def _run(self, task: Task) -> None:
         place = Place(self._slots)

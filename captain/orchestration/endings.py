@@ -17,6 +17,7 @@ _WORST_FIRST: Final[tuple[RunStatus, ...]] = (
     "failed",
     "budget",
     "needs_human",
+    "planned",
     "succeeded",
     "answered",
     "declined",
@@ -25,6 +26,7 @@ _CAME_TO: Final[Mapping[RunStatus, str]] = {
     "failed": "failed",
     "budget": "met a limit of the budget",
     "needs_human": "needs a person",
+    "planned": "was planned",
     "answered": "was answered",
     "declined": "was declined",
 }

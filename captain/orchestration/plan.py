@@ -118,7 +118,8 @@ def as_plan(
     declined: Sequence[ProposedRefusal] = (),
 ) -> Plan:
     """The plan that a proposal means. What proves a fix joins its task: the reproduction, or the cause confirmed."""
-    diagnoses = {diagnosis.id: diagnosis for diagnosis in triage.diagnoses}
+    diagnoses = {f"D{place}": diagnosis for place, diagnosis in enumerate(triage.diagnoses, 1)}
+    diagnoses |= {diagnosis.id: diagnosis for diagnosis in triage.diagnoses}
     return Plan(
         summary=summary,
         tasks=tuple(_as_task(task, diagnoses, triage.items, files) for task in proposed),
@@ -160,7 +161,7 @@ def _as_task(
         ),
         checks=tuple(checks),
         depends_on=proposed.depends_on,
-        diagnosis=proposed.diagnosis or None,
+        diagnosis=diagnosis.id if diagnosis is not None else proposed.diagnosis or None,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from captain.core.errors import NeedsPersonError
-from captain.core.events import Refused, RunEnded
+from captain.core.events import Refused, RequestEnded, RunEnded
 from captain.core.house_rules import Broken
 from captain.orchestration.context import Voyage
 from captain.tools import ToolOutput, said
@@ -23,7 +23,7 @@ _HINTS: Final[dict[str, str]] = {
 
 
 class Refusals:
-    """Of one proposal. The third one ends the run with a question to a person.
+    """Of one proposal for one request. The third one ends that with a question to a person.
 
     They are counted on record, so that a run which is taken up again has no more patience than it had left.
     """
@@ -31,6 +31,7 @@ class Refusals:
     def __init__(self, voyage: Voyage, what: Literal["triage", "plan"]) -> None:
         self._voyage = voyage
         self._what = what
+        self._request = voyage.number
 
     @property
     def count(self) -> int:
@@ -41,7 +42,9 @@ class Refusals:
         """Raises `NeedsPersonError` when patience ends."""
         problems = tuple(each.how for each in broken)
         rules = tuple(each.rule for each in broken)
-        await self._voyage.tell(Refused(what=self._what, problems=problems, rules=rules, call=call))
+        await self._voyage.tell(
+            Refused(what=self._what, problems=problems, rules=rules, call=call, request=self._request)
+        )
         if self.count % MAX_REFUSALS == 0 and not self._was_put_to_a_person(call):
             raise NeedsPersonError(
                 f"The Captain's {self._what} was refused {self.count} times. The last "
@@ -53,13 +56,21 @@ class Refusals:
     def _on_record(self) -> list[tuple[int, str]]:
         """Where in the record each refusal stands, and the call that was refused."""
         events = enumerate(recorded.event for recorded in self._voyage.journal.events)
-        return [(at, event.call) for at, event in events if isinstance(event, Refused) and event.what == self._what]
+        return [
+            (at, event.call)
+            for at, event in events
+            if isinstance(event, Refused) and (event.what, event.request) == (self._what, self._request)
+        ]
 
     def _was_put_to_a_person(self, call: str) -> bool:
-        """Whether the run has ended for this very refusal before, and somebody took it up knowing that."""
+        """Whether the run, or the request, has ended for this very refusal before: somebody took it up all the same."""
         first = next(place for place, refused in self._on_record() if refused == call)
         later = (recorded.event for recorded in self._voyage.journal.events[first:])
-        return any(isinstance(event, RunEnded) and event.status == "needs_human" for event in later)
+        return any(
+            event.status == "needs_human"
+            for event in later
+            if isinstance(event, RunEnded) or (isinstance(event, RequestEnded) and event.request == self._request)
+        )
 
 
 def listed(problems: Sequence[str]) -> str:

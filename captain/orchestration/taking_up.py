@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from captain.agent import Transcript
 from captain.core.errors import CaptainError
 from captain.core.events import RequestAdded, RequestEnded, RunEnded
-from captain.core.tasks import Task
+from captain.core.tasks import Task, TaskState
 from captain.orchestration.added import Standing
 from captain.orchestration.context import Voyage
 from captain.orchestration.deciding import Decision
@@ -18,7 +18,11 @@ from captain.orchestration.task import TaskResult
 
 @dataclass(slots=True)
 class TakingUp:
-    """`history` is the Captain's conversation so far; `without_tasks` are the ends of requests that led to none."""
+    """`without_tasks` are the ends of requests that led to none.
+
+    `history` is the Captain's conversation about the run's own request. Each request goes on from that alone: what came
+    of another may be different when the run is taken up again, and what was paid for here is to count all the same.
+    """
 
     voyage: Voyage
     history: Transcript
@@ -29,11 +33,12 @@ class TakingUp:
     ) -> tuple[Task, ...]:
         """The tasks of its plan, none if none follow from it. What goes wrong here ends this request only."""
         try:
-            standing = await self._standing(added, tasks, results)
-            files = await self.voyage.repository.files(standing.commit)
-            decision = Decision(self.voyage.with_request(added.number, added.request, standing, files), self.history)
-            reached = await decision.reach()
-            self.history = decision.transcript
+            found = await self._found(added, tasks, results)
+            files = await self.voyage.repository.files(found.commit)
+            # what is planned is placed among the tasks there are by now, if the run was taken up for it
+            now = replace(found, tasks=tuple(tasks), states=_states(tasks, results))
+            asked = self.voyage.with_request(added.number, added.request, now, files)
+            reached = await Decision(asked, self.history, found).reach()
         except CaptainError as error:
             reached = ended_by(error)
         if not isinstance(reached, RunEnded):
@@ -44,9 +49,7 @@ class TakingUp:
         )
         return ()
 
-    async def _standing(
-        self, added: RequestAdded, tasks: Sequence[Task], results: Mapping[str, TaskResult]
-    ) -> Standing:
+    async def _found(self, added: RequestAdded, tasks: Sequence[Task], results: Mapping[str, TaskResult]) -> Standing:
         """A step: whoever takes the run up again sees what was there then."""
         voyage = self.voyage
 
@@ -60,8 +63,12 @@ class TakingUp:
                 if merged.commit is not None:
                     commit = merged.commit
                     built.append(task.id)
-            states = tuple((task.id, results[task.id].state) for task in tasks if task.id in results)
+            states = _states(tasks, results)
             return Standing(base=voyage.base, commit=commit, tasks=tuple(tasks), states=states, built=tuple(built))
 
         path, inputs = f"request/{added.number}/standing", {"request": added.request}
         return await voyage.step(path, look, inputs=inputs, gives=Standing, effect="read")
+
+
+def _states(tasks: Sequence[Task], results: Mapping[str, TaskResult]) -> tuple[tuple[str, TaskState], ...]:
+    return tuple((task.id, results[task.id].state) for task in tasks if task.id in results)

@@ -8,12 +8,12 @@ from itertools import combinations
 from typing import ClassVar, Final
 
 from captain.core import codec
-from captain.core.events import Triaged
 from captain.core.house_rules import Broken, HouseRule
 from captain.core.messages import Text
 from captain.core.tasks import Diagnosis, Location, RequestItem, Scope, Triage, TriageKind
 from captain.guards import overlap, problems
 from captain.guards.scope import ScopeGuard
+from captain.orchestration.added import diagnosis_id
 from captain.orchestration.context import Voyage
 from captain.orchestration.items import answer_problems, item_problems, items_of
 from captain.orchestration.locating import location_problems
@@ -79,7 +79,6 @@ class TriageDesk:
         self.searched = False
         self._voyage = voyage
         self._refusals = Refusals(voyage, "triage")
-        self._first = 1 + diagnosed_before(voyage)
         self._reproduced = 0
         self._seen: dict[tuple[str, str], Seen] = {}
         self._taken = False
@@ -116,7 +115,10 @@ class TriageDesk:
                     kind=kind,
                     reason=reason,
                     reply=reply,
-                    diagnoses=tuple(_diagnosis(number, each) for number, each in enumerate(diagnoses, self._first)),
+                    diagnoses=tuple(
+                        _diagnosis(diagnosis_id(self._voyage.number, place), each)
+                        for place, each in enumerate(diagnoses, 1)
+                    ),
                     items=tuple(_item(each) for each in items),
                     wide=tuple(wide),
                 ),
@@ -164,16 +166,9 @@ class TriageDesk:
         return seen
 
 
-def diagnosed_before(voyage: Voyage) -> int:
-    """How many diagnoses the run's earlier requests have: of each, those of its last triage."""
-    events = (one.event for one in voyage.journal.events)
-    last = {event.request: event.triage for event in events if isinstance(event, Triaged)}
-    return sum(len(triage.diagnoses) for request, triage in last.items() if request < voyage.number)
-
-
-def _diagnosis(number: int, proposed: ProposedDiagnosis) -> Diagnosis:
+def _diagnosis(name: str, proposed: ProposedDiagnosis) -> Diagnosis:
     return Diagnosis(
-        id=f"D{number}",
+        id=name,
         cause=proposed.cause,
         locations=proposed.locations,
         reproduction=(proposed.reproduction or "").strip() or None,

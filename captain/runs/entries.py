@@ -38,7 +38,7 @@ class Store(Protocol):
         ...
 
     async def append(self, entries: Sequence[Entry], /) -> None:
-        """All of them or none, durable when it returns.
+        """All of them or none, durable when it returns. A cancellation is put off until then.
 
         Raises `RunHeldError` if this store does not hold the run any more, and then keeps nothing.
         """

@@ -28,7 +28,6 @@ from tests.voyages import (
     PYTHON,
     TEXT_FIXED,
     UNCONFINED,
-    calc_repository,
     change_triage,
     fix_task,
     fix_triage,
@@ -44,16 +43,6 @@ pytestmark = pytest.mark.slow
 
 TRIPLED = "\n\ndef triple(a):\n    return 3 * a\n"
 TRIPLE_WORKS = f"{PYTHON} -c 'import calc; assert calc.triple(2) == 6'"
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "a repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 class Held(ScriptedModel):
@@ -209,7 +198,7 @@ async def test_a_bug_in_what_was_made_meanwhile_is_looked_at_and_stacked_there(r
     assert outcome.view.tasks["T3"].task.depends_on == ("T1",)
     assert started_from(repo, outcome.run, "T3") == git(repo, "rev-parse", branch(outcome, "T1"))
     (bug_view,) = outcome.view.reproductions
-    assert bug_view.state == "fixed"
+    assert (bug_view.diagnosis.id, bug_view.state) == ("D2.1", "fixed")
 
 
 async def test_the_ids_and_parents_of_what_is_added_are_held_against_what_there_is(repo: Path, state: Path) -> None:
@@ -336,3 +325,82 @@ async def test_an_empty_request_adds_nothing(repo: Path, state: Path) -> None:
             await run.add(" \n")
         outcome = await run.result()
     assert (outcome.status, outcome.view.added) == ("succeeded", ())
+
+
+async def test_one_that_is_decided_later_is_stacked_on_what_was_planned_meanwhile(repo: Path, state: Path) -> None:
+    """What was paid for the third request counts, whatever comes of the second when the run is taken up."""
+    asks = call("submit_triage", kind="clarify", reason="two ways", reply="Treble or triple?")
+    script: list[Scripted] = [fix_triage(), plan(fix_task()), asks, change_triage(), plan(triple_task("T2"))]
+    team = crew_of(script, Held(builds(T1=MENDED, T2=TRIPLES), "Task T1:"))
+    assert isinstance(team.build, Held)
+    with anyio.fail_after(120):
+        async with carrier(team, state).start("Mend it", repo=repo) as run:
+            await team.build.asked.wait()
+            assert [await run.add("Let it treble"), await run.add("Let it triple")] == [2, 3]
+            await settled(run, lambda event: isinstance(event, ev.PlanAdopted), request=3)
+            team.build.go.set()
+            outcome = await run.result()
+    assert outcome.status == "needs_human"
+    (question,) = outcome.view.open_questions
+    trebles = CALC_FIXED + TRIPLED + TRIPLED.replace("triple", "treble")
+    build = ScriptedModel(builds(T3=[write("calc.py", trebles), "It trebles."]), id="build-model")
+    again = carrier(crew_of([change_triage(), plan(triple_task("T2")), plan(triple_task("T3"))], build), state)
+    async with again.resume(outcome.run) as run:
+        await run.answer(question.id, text="Treble.")
+        outcome = await run.result()
+    assert outcome.status == "succeeded", outcome.summary
+    assert [refused.problems for refused in outcome.view.refusals] == [
+        ("the run has a task 'T2' already; go on counting",)
+    ]
+    assert {name: one.state for name, one in outcome.view.tasks.items()} == dict.fromkeys(
+        ("T1", "T2", "T3"), "accepted"
+    )
+    assert started_from(repo, outcome.run, "T3") == git(repo, "rev-parse", branch(outcome, "T2"))
+    assert git(repo, "show", f"{outcome.branch}:calc.py") == trebles.strip()
+    assert await replay(find_run(state, outcome.run)) == find_run(state, outcome.run).events()
+
+
+async def test_the_patience_with_one_request_is_not_used_up_by_another(repo: Path, state: Path) -> None:
+    unmade = plan(fix_task(depends_on=["T9"]))
+    script: list[Scripted] = [
+        fix_triage(),
+        unmade,
+        unmade,
+        plan(fix_task()),
+        change_triage(),
+        plan(shout_task("T1")),
+        plan(shout_task("T1")),
+        plan(shout_task("T2")),
+    ]
+    team = crew_of(script, Held(builds(T1=MENDED, T2=SHOUTS), "Task T1:"))
+    outcome, events = await sail(team, repo, state)
+    assert [refused.request for refused in of(ev.Refused, events)] == [1, 1, 2, 2]
+    assert outcome.status == "succeeded"
+
+
+async def test_a_request_without_patience_left_goes_on_when_a_person_has_the_run_taken_up(
+    repo: Path, state: Path
+) -> None:
+    taken = [plan(shout_task("T1"))] * 3
+    team = crew_of([fix_triage(), plan(fix_task()), change_triage(), *taken], Held(builds(T1=MENDED), "Task T1:"))
+    outcome, _ = await sail(team, repo, state)
+    assert outcome.status == "needs_human"
+    assert "Request 2 needs a person: The Captain's plan was refused 3 times" in outcome.summary
+    build = ScriptedModel(builds(T2=SHOUTS), id="build-model")
+    async with carrier(crew_of([plan(shout_task("T2"))], build), state).resume(outcome.run) as run:
+        outcome = await run.result()
+    assert outcome.status == "succeeded", outcome.summary
+
+
+async def test_a_run_that_stops_after_its_plan_stops_after_that_of_what_is_added(repo: Path, state: Path) -> None:
+    says = call("submit_triage", kind="answer", reason="a question", reply="It subtracts.")
+    team = crew_of([says, change_triage(), plan(shout_task("T1"))], ScriptedModel([], id="build-model"))
+    async with carrier(team, state, stop_after_plan=True).start("What does add do?", repo=repo) as run:
+        await run.add("Let it shout")
+        outcome = await run.result()
+    assert outcome.status == "planned"
+    assert "Request 2 was planned: The plan has 1 task; nothing has been changed." in outcome.summary
+    build = ScriptedModel(builds(T1=SHOUTS), id="build-model")
+    async with carrier(crew_of([], build), state).resume(outcome.run) as run:
+        outcome = await run.result()
+    assert (outcome.status, outcome.view.tasks["T1"].state) == ("succeeded", "accepted")
