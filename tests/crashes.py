@@ -250,13 +250,24 @@ def forked(work: Callable[[], object]) -> tuple[int, str]:
 
 
 def play(folder: Path, losses: Sequence[int], team: Team = crew) -> dict[str, Any]:
-    """The voyage whose n-th process is lost after `losses[n]` commits, to its end.
+    """The voyage whose n-th process is lost after `losses[n]` commits, to its end."""
+    folder.mkdir(parents=True)
+    calc_repository(folder / "repo")
+
+    def work(made: Callable[[], int]) -> dict[str, Any]:
+        return told(folder, anyio.run(go_on if has_begun(folder) else begin, folder, team), made())
+
+    return to_the_end(folder, losses, work)
+
+
+def to_the_end(
+    folder: Path, losses: Sequence[int], work: Callable[[Callable[[], int]], dict[str, Any]]
+) -> dict[str, Any]:
+    """What comes of `work`, begun again by a new process each time one is lost; it is given the count of commits.
 
     `under_way` counts the model calls that had begun when a process was lost and were not on record: no one can know
     whether they were answered.
     """
-    folder.mkdir(parents=True)
-    calc_repository(folder / "repo")
     under_way = 0
     for loss in (*losses, 0):
 
@@ -264,7 +275,7 @@ def play(folder: Path, losses: Sequence[int], team: Team = crew) -> dict[str, An
             made = counted()
             if loss:
                 lost_after(loss)
-            return told(folder, anyio.run(go_on if has_begun(folder) else begin, folder, team), made())
+            return work(made)
 
         code, said = forked(carry)
         if code == 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from captain.models.scripted import Scripted
 from captain.reports import RunView
 from captain.runs import find_run, stored_runs
 from captain.testing import git
-from tests.crashes import LOST, begin, captain_of, counted, forked, lost_after, play, scripted
+from tests.crashes import begin, captain_of, forked, play, scripted, to_the_end
 from tests.orchestration.test_restack_run import BOTH, THEIRS
 from tests.orchestration.test_restacking import BUILDS, CANNOT, tasks
 from tests.voyages import (
@@ -114,36 +114,22 @@ def play_restack(folder: Path, losses: Sequence[int]) -> dict[str, Any]:
     assert code == 0, run
     run = json.loads(run)
     Repo(repo).commit({"calc.py": THEIRS}, "main moves on")
-    under_way = 0
-    for loss in (*losses, 0):
 
-        def carry(loss: int = loss) -> dict[str, Any]:
-            made = counted()
-            if loss:
-                lost_after(loss)
-            outcome = anyio.run(restack, folder, run)
-            summary = outcome.summary.replace(run, "RUN")
-            refs = git(repo, "for-each-ref", "--format=%(tree) %(refname)", f"refs/heads/captain/{run}")
-            kept = git(repo, "for-each-ref", "--format=%(objectname) %(refname)", f"refs/captain/{run}/restacked")
-            calls = len((folder / "calls").read_text().splitlines())
-            return {
-                "status": outcome.status,
-                "summary": summary,
-                "refs": refs.replace(run, "RUN"),
-                "kept": len(kept.splitlines()),
-                "moved": [moved.task for moved in outcome.view.restacked],
-                "calls": calls,
-                "commits": made(),
-            }
+    def work(made: Callable[[], int]) -> dict[str, Any]:
+        outcome = anyio.run(restack, folder, run)
+        refs = git(repo, "for-each-ref", "--format=%(tree) %(refname)", f"refs/heads/captain/{run}")
+        kept = git(repo, "for-each-ref", "--format=%(objectname) %(refname)", f"refs/captain/{run}/restacked")
+        return {
+            "status": outcome.status,
+            "summary": outcome.summary.replace(run, "RUN"),
+            "refs": refs.replace(run, "RUN"),
+            "kept": len(kept.splitlines()),
+            "moved": [moved.task for moved in outcome.view.restacked],
+            "calls": len((folder / "calls").read_text().splitlines()),
+            "commits": made(),
+        }
 
-        code, said = forked(carry)
-        if code == 0:
-            return {**json.loads(said), "under_way": under_way}
-        if code != LOST:
-            raise AssertionError(f"after {losses}: exit {code}\n{said}")
-        facts = [one.facts() for one in stored_runs(folder / "state")]
-        under_way += sum(effect == "call" for fact in facts for _, effect in fact.unfinished)
-    raise AssertionError(f"after {losses}: it did not come to an end")
+    return to_the_end(folder, losses, work)
 
 
 if __name__ == "__main__":

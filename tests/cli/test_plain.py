@@ -35,6 +35,11 @@ def lines_of(events: tuple[Recorded, ...]) -> list[str]:
     return lines
 
 
+def at_once(*events: ev.Event) -> list[str]:
+    """The lines of events that all happen in one moment, without the time."""
+    return [line.strip().removeprefix("0.0s  ") for line in lines_of(record(*events, step_s=0))]
+
+
 def test_the_plain_lines_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
     screen, view = PlainScreen(), RunView()
 
@@ -70,8 +75,8 @@ def test_a_bug_hunt_is_told_as_suspicion_evidence_and_next_step() -> None:
     unseen = Diagnosis(id="D2", cause="It waits.", locations=(), no_reproduction="a race")
     items = (RequestItem(id="R1", text="It is slow"), RequestItem(id="R2", text="Since Monday", context=True))
     triage = Triage(kind="fix", reason="two bugs", diagnoses=(unseen,), items=items)
-    told = lines_of(record(passes, ran, replace(ran, failed=2), ev.Triaged(triage=triage), step_s=0))
-    assert [line.strip().removeprefix("0.0s  ") for line in told] == [
+    told = at_once(passes, ran, replace(ran, failed=2), ev.Triaged(triage=triage))
+    assert told == [
         "D1  suspected: add subtracts; evidence: none, the reproduction passes on the base commit (exit 0); "
         "next: look again",
         "D1  suspected: add subtracts; evidence: reproduction fails (exit 1): AssertionError: 0; next: plan the fix",
@@ -96,8 +101,8 @@ def test_a_refusal_does_not_say_again_what_a_reproduction_has_said() -> None:
         refuted="passes on the base commit",
     )
     problems = ("D1: the reproduction passes on the base commit. Look again.", "R2 is mentioned by no item")
-    told = lines_of(record(ran, ev.Refused(what="triage", problems=problems), step_s=0))
-    assert [line.strip().removeprefix("0.0s  ") for line in told[1:]] == [
+    told = at_once(ran, ev.Refused(what="triage", problems=problems))
+    assert told[1:] == [
         "triage refused: D1 not reproduced",
         "triage refused: R2 is mentioned by no item",
     ]
@@ -117,19 +122,16 @@ def test_a_task_in_which_nothing_is_found_takes_as_many_lines_as_it_has_news() -
         weight=0,
         residuals=(),
     )
-    told = lines_of(
-        record(
-            ev.TaskChanged(task="T1", state="building"),
-            ev.TaskChanged(task="T1", state="checking"),
-            ev.SnapshotTaken(task="T1", base=BASE, commit=FIXED_AT, ref="refs/x", files=1),
-            ev.TaskChanged(task="T1", state="reviewing", reason="round 1"),
-            ended,
-            branch,
-            ev.TaskChanged(task="T1", state="accepted", reason=nothing),
-            step_s=0,
-        )
+    told = at_once(
+        ev.TaskChanged(task="T1", state="building"),
+        ev.TaskChanged(task="T1", state="checking"),
+        ev.SnapshotTaken(task="T1", base=BASE, commit=FIXED_AT, ref="refs/x", files=1),
+        ev.TaskChanged(task="T1", state="reviewing", reason="round 1"),
+        ended,
+        branch,
+        ev.TaskChanged(task="T1", state="accepted", reason=nothing),
     )
-    assert [line.strip().removeprefix("0.0s  ") for line in told] == [
+    assert told == [
         "T1  building",
         "T1  built: 1 file changed",
         "T1  reviewing: round 1",
@@ -140,15 +142,12 @@ def test_a_task_in_which_nothing_is_found_takes_as_many_lines_as_it_has_news() -
 
 def test_a_search_is_told_by_who_looks_where_and_what_they_report() -> None:
     look = replace(FIX, id="S1", kind="investigate", title="Look at dates")
-    told = lines_of(
-        record(
-            ev.SearchPlanned(tasks=(look,), reason="it could be anywhere"),
-            ev.Investigated(task="S1", report="\nNothing there.\nReally.", problem="it used up its 9 turns"),
-            ev.PlanDecided(decision="rejected", words="too much"),
-            step_s=0,
-        )
+    told = at_once(
+        ev.SearchPlanned(tasks=(look,), reason="it could be anywhere"),
+        ev.Investigated(task="S1", report="\nNothing there.\nReally.", problem="it used up its 9 turns"),
+        ev.PlanDecided(decision="rejected", words="too much"),
     )
-    assert [line.strip().removeprefix("0.0s  ") for line in told] == [
+    assert told == [
         "search by 1 reader: it could be anywhere",
         "S1  looks in quaybook/dates.py, tests/test_dates.py: Look at dates",
         "S1  reports: Nothing there.: it used up its 9 turns",

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import captain
 from captain.agent import Advisor, Agent, Crewmate
 from captain.core import events as ev
@@ -17,22 +15,12 @@ from captain.models import ScriptedModel, ScriptedReply, call
 from captain.orchestration import replay
 from captain.runs import find_run
 from captain.tools import said, tool
-from tests.voyages import CALC_FIXED, ONE_LOOK, UNCONFINED, calc_repository, fix_task, fix_triage, plan, review, write
+from tests.voyages import CALC_FIXED, ONE_LOOK, UNCONFINED, fix_task, fix_triage, plan, review, write
 
 LOOK = call("read", path="calc.py")
 FAIL = call("shell", command="false")
 DONE = [write("calc.py", CALC_FIXED), "Done."]
 WORDS = "Look at the sign in add."
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def advised(build: list[Any], advice: list[Any], first: list[Any] | None = None) -> captain.Crew:

@@ -15,7 +15,6 @@ from captain.orchestration.deciding import MAX_OFFERS
 from captain.testing import git
 from tests.voyages import (
     CALC_FIXED,
-    calc_repository,
     crew,
     fingerprint,
     fix_crew,
@@ -32,16 +31,6 @@ pytestmark = pytest.mark.slow
 
 
 MENDED = [write("calc.py", CALC_FIXED), "Done."]
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 @dataclass

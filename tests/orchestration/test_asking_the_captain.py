@@ -25,7 +25,6 @@ from tests.voyages import (
     CALC_FIXED,
     ONE_LOOK,
     UNCONFINED,
-    calc_repository,
     fix_task,
     fix_triage,
     plan,
@@ -35,16 +34,6 @@ from tests.voyages import (
 
 ASK = call("ask_captain", question="Floats too?")
 DONE = [write("calc.py", CALC_FIXED), "Done."]
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def asking(answers: list[Any], build: list[Any] | None = None) -> captain.Crew:

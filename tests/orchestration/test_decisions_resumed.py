@@ -20,7 +20,6 @@ from tests.voyages import (
     CALC_FIXED,
     ONE_LOOK,
     UNCONFINED,
-    calc_repository,
     crew,
     fix_crew,
     fix_task,
@@ -36,16 +35,6 @@ pytestmark = pytest.mark.slow
 
 
 MENDED = [write("calc.py", CALC_FIXED), "Done."]
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def carrier(state: Path, team: captain.Crew, approve: PlanApprover | None = None) -> captain.Captain:

@@ -25,7 +25,6 @@ from tests.voyages import (
     CALC_FIXED,
     ONE_LOOK,
     UNCONFINED,
-    calc_repository,
     fingerprint,
     fix_task,
     fix_triage,
@@ -37,16 +36,6 @@ from tests.voyages import (
 pytestmark = pytest.mark.slow
 
 MOMENTS = ("captain", "build", "review")
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def nothing() -> None:

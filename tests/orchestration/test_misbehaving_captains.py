@@ -43,16 +43,6 @@ BOTH = "`add` gives the difference. Make `shout` shout."
 MENDED = [write("calc.py", CALC_FIXED), "Done."]
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
 def then(made: ToolCall, *expects: str) -> ScriptedReply:
     """The Captain's next attempt, after it was told what is expected here."""
     return ScriptedReply(calls=(made,), expects=expects)

@@ -16,7 +16,6 @@ from tests.voyages import (
     CALC_FIXED,
     ONE_LOOK,
     UNCONFINED,
-    calc_repository,
     change_triage,
     fix_task,
     fix_triage,
@@ -29,16 +28,6 @@ from tests.voyages import (
 
 BAD = plan(task("T1", criteria=[]))
 NO_TRIAGE = fix_triage(reproduction=None)
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def crew(*script: Any) -> captain.Crew:

@@ -28,7 +28,6 @@ from tests.voyages import (
     ONE_LOOK,
     TEXT_FIXED,
     UNCONFINED,
-    calc_repository,
     critic,
     finding,
     fix_task,
@@ -42,16 +41,6 @@ from tests.voyages import (
 from tests.waiting import until
 
 CLARIFY = call("submit_triage", kind="clarify", reason="two readings", reply="Which of the two?")
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def clarifying(*more: ToolCall) -> captain.Crew:

@@ -23,7 +23,6 @@ from tests.voyages import (
     PYTHON,
     TEXT,
     UNCONFINED,
-    calc_repository,
     change_triage,
     of,
     plan,
@@ -79,16 +78,6 @@ def carrier(team: captain.Crew, state: Path, **options: Any) -> captain.Captain:
     return captain.Captain(
         team, state_dir=state, sandbox=UNCONFINED, options=captain.Options(**{"review": ONE_LOOK, **options})
     )
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def shown(repo: Path, rev: str | None, path: str) -> str:

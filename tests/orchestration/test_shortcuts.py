@@ -35,11 +35,6 @@ def repo(tmp_path: Path) -> Path:
     return calc_repository(tmp_path / "repo", {"test_calc.py": TEST})
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
 def found(events: list[ev.Event]) -> list[RulesApplied]:
     return [event.step for event in of(ev.ReviewStep, events) if isinstance(event.step, RulesApplied)]
 

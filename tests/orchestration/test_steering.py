@@ -24,7 +24,6 @@ from tests.voyages import (
     ONE_LOOK,
     TEXT_FIXED,
     UNCONFINED,
-    calc_repository,
     fix_crew,
     fix_task,
     fix_triage,
@@ -35,16 +34,6 @@ from tests.voyages import (
     write,
 )
 from tests.waiting import command_lines, until
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    return calc_repository(tmp_path / "repo")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 class Slow(ScriptedModel):

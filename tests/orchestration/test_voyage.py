@@ -49,11 +49,6 @@ def repo(tmp_path: Path) -> Path:
     return calc_repository(tmp_path / "répo with spaces")
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
 async def test_a_bug_goes_from_words_to_a_branch_and_the_repository_is_left_as_it_was(repo: Path, state: Path) -> None:
     before = fingerprint(repo)
     outcome, events = await sail(repo, state, fix_crew())

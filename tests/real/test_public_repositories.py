@@ -57,6 +57,17 @@ def clone(bug: dict[str, Any], to: Path) -> Path:
     return to
 
 
+async def sailed(bug: dict[str, Any], repo: Path, team: captain.Crew, state: Path) -> captain.Outcome:
+    """A run for the words of the bug, which leaves the repository as it was but for refs of its own."""
+    before = fingerprint(repo)
+    options = captain.Options(review=ONE_LOOK)
+    outcome = await captain.run(
+        bug["problem"], repo=repo, crew=team, state_dir=state, sandbox=UNCONFINED, options=options
+    )
+    assert fingerprint(repo) == before
+    return outcome
+
+
 def run_from(bug: dict[str, Any], commit: str, tests: list[str]) -> str:
     """A command that runs tests as they are in `commit`."""
     fetch = " && ".join(f"git show {commit}:{path} > {path}" for path in bug["test_paths"])
@@ -112,19 +123,10 @@ async def test_a_real_bug_is_fixed_on_a_branch_and_the_clone_is_left_as_it_was(
         build=ScriptedModel([(*fix, call("shell", command=check)), "Fixed."]),
         review=[ScriptedModel([review()])],
     )
-    before = fingerprint(repo)
-    outcome = await captain.run(
-        bug["problem"],
-        repo=repo,
-        crew=team,
-        state_dir=tmp_path / "state",
-        sandbox=UNCONFINED,
-        options=captain.Options(review=ONE_LOOK),
-    )
+    outcome = await sailed(bug, repo, team, tmp_path / "state")
     assert outcome.status == "succeeded", outcome.summary
     assert outcome.branch is not None
     assert git(repo, "diff", outcome.branch, bug["fix_commit"], "--", *changed) == ""
-    assert fingerprint(repo) == before
     (reproduced,) = outcome.view.reproductions
     assert reproduced.before is not None
     assert reproduced.before.seen_to_fail
@@ -149,18 +151,8 @@ async def sail_twice(
         build=ScriptedModel([files_at(repo, bug["naive_fix_commit"], paths), "Fixed.", *mending, "It is fixed."]),
         review=[ScriptedModel([review(finding(claim="transactions are split"))] + [review()] * 6)],
     )
-    before = fingerprint(repo)
-    async with captain.start(
-        bug["problem"],
-        repo=repo,
-        crew=team,
-        state_dir=folder / "state",
-        sandbox=UNCONFINED,
-        options=captain.Options(review=ONE_LOOK),
-    ) as run:
-        (ended,) = [r.event async for r in run.events() if isinstance(r.event, ev.LoopEnded)]
-        outcome = await run.result()
-    assert fingerprint(repo) == before
+    outcome = await sailed(bug, repo, team, folder / "state")
+    (ended,) = [task.loop for task in outcome.view.tasks.values() if task.loop is not None]
     return outcome, ended
 
 
@@ -230,17 +222,7 @@ async def carried(bug: dict[str, Any], folder: Path, tasks: list[dict[str, Any]]
         build=ScriptedModel(build, by_turn=True),
         review=[ScriptedModel([review()], by_turn=True)],
     )
-    before = fingerprint(repo)
-    outcome = await captain.run(
-        bug["problem"],
-        repo=repo,
-        crew=team,
-        state_dir=folder / "state",
-        sandbox=UNCONFINED,
-        options=captain.Options(review=ONE_LOOK),
-    )
-    assert fingerprint(repo) == before
-    return outcome
+    return await sailed(bug, repo, team, folder / "state")
 
 
 @pytest.mark.slow

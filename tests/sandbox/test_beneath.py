@@ -382,8 +382,8 @@ def test_no_descriptor_is_left_open(tree: Tree) -> None:
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 def test_a_folder_of_another_mount_namespace_is_used_by_its_descriptor(tree: Tree) -> None:
-    script = "mkdir -p /work/a /work/.git; echo inside > /work/a/f; ln -s ../.git /work/a/g; echo $$; exec cat"
-    argv = ["bwrap", "--ro-bind", "/", "/", "--tmpfs", "/mnt", "--tmpfs", "/work", "--die-with-parent"]
+    script = "mkdir -p /mnt/a /mnt/.git; echo inside > /mnt/a/f; ln -s ../.git /mnt/a/g; echo $$; exec cat"
+    argv = ["bwrap", "--ro-bind", "/", "/", "--tmpfs", "/mnt", "--die-with-parent"]
     with subprocess.Popen(
         [*argv, "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as box:
@@ -393,9 +393,9 @@ def test_a_folder_of_another_mount_namespace_is_used_by_its_descriptor(tree: Tre
         if not said:
             box.stdin.close()
             pytest.skip("bubblewrap cannot be used here")
-        directory = os.open(f"/proc/{int(said)}/root/work", FOLDER_FLAGS)
-        there = Tree(Path("/work"), directory, tree.open_folder)
-        assert there.read("/work/a/f") == b"inside\n"
+        directory = os.open(f"/proc/{int(said)}/root/mnt", FOLDER_FLAGS)
+        there = Tree(Path("/mnt"), directory, tree.open_folder)
+        assert there.read("/mnt/a/f") == b"inside\n"
         there.write("b/c", b"new")
         assert there.read("b/c") == b"new"
         for path in ("a/g/config", "/etc/passwd", "../etc/passwd", "/mnt/x"):
